@@ -1,0 +1,31 @@
+"""What every event is: a frozen, strict model with a type, a natural key and a subject."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Event(BaseModel):
+    """One fact. Unknown fields are refused, types are not coerced.
+
+    A class states its `event_type` (the CloudEvents type and the NATS subject) and the `natural_key_fields` which tell
+    two facts with the same cause apart; the id of a follow-up is derived from them.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    event_type: ClassVar[str]
+    natural_key_fields: ClassVar[tuple[str, ...]]
+    subject_field: ClassVar[str]
+
+    def natural_key(self) -> str:
+        """Return the values which make this fact distinct among all facts of one cause."""
+        return "\x1f".join(_text(getattr(self, name)) for name in self.natural_key_fields)
+
+    def about(self) -> str:
+        """Return the CloudEvents `subject`: what the fact is about, as people search for it."""
+        return _text(getattr(self, self.subject_field))
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,11 @@
+"""sealane: small stateless workers on a message bus.
+
+The floors, imports go downward only (import-linter holds them):
+
+    __main__, app, commands   the `sealane` command; the composition root
+    attest, echo, … gateway   worker rooms (card, worker, rules) and the door
+    bus, adapters, local      the runtime on NATS; the clouds; the world in a box
+    ports, settings, card     what a worker may ask of the outside; every setting; what a worker says of itself
+    failures                  the words for going wrong
+    schemas                   the event catalogue, a package of its own
+"""

@@ -1,0 +1,14 @@
+"""attest: signs what was pushed, so that Binary Authorization admits it.
+
+Law of this room: `worker.py` consumes `image.pushed` and emits `image.attested`; `rules.py` decides without asking
+anybody. The worker knows ports, never Google.
+"""
+
+from workers.card import Card
+
+CARD = Card(
+    name="attest",
+    summary="Resolves a pushed image in its registry, signs the digest, validates and stores the attestation.",
+    claims=True,
+    concurrency=32,
+)

@@ -1,0 +1,1 @@
+"""THE RUNTIME: wiring by signature, the engine, streams, identities, claims, dead letters, progress. Only this room imports nats and faststream."""

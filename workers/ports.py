@@ -1,0 +1,190 @@
+"""All that a worker may ask of the outside world, in our own words.
+
+A worker names a port by type in its signature and gets an adapter, or in a test a fake. Every method may raise the
+errors of `workers.failures`, and no others. Times are seconds unless a `timedelta`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+Json = Mapping[str, Any]
+
+
+# ── the bus ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Progress(Protocol):
+    """Says what is happening, to whoever follows the run. Never awaits the bus; never say a secret."""
+
+    def step(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Announce a step when it begins, and when it is done or failed with the time it took."""
+
+    def log(self, message: str) -> None:
+        """Say one line."""
+
+
+class Lease(Protocol):
+    """A held claim. It does not fence the outside world: check `left()` before each outside effect."""
+
+    attempt: int
+    """1 when nobody tried this before."""
+    step: str | None
+    """The last step that an earlier holder marked; None when nobody marked one."""
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether somebody began before us: the outcome is unknown, so look, wait out the read lag, then act."""
+
+    def left(self) -> float:
+        """Return the seconds for which nobody else can take this over, by our own monotonic clock."""
+
+    async def mark(self, step: str) -> None:
+        """Write down how far we are, before doing it. Raises LeaseLost."""
+
+
+class Claims(Protocol):
+    """Makes sure that work which must not happen twice has one owner at a time, and remembers the result."""
+
+    async def once(self, key: str, work: Callable[[Lease], Awaitable[Json]]) -> Json:
+        """Return the stored result for the key, or do the work under a lease and store what it returns.
+
+        Waits while somebody else holds the key. Raises LeaseLost when the lease ended before the result was stored,
+        and whatever the work raised.
+        """
+
+    def lease(self, key: str) -> AbstractAsyncContextManager[Lease]:
+        """Hold the key while the block runs, without remembering a result."""
+
+
+class Clock(Protocol):
+    """Time as an argument, so that tests own it."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware, UTC."""
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Wait."""
+
+
+# ── images and attestations ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedImage:
+    """What a registry says an image reference is."""
+
+    host: str
+    path: str
+    tag: str | None
+    digest: str
+    """Manifest digest, `sha256:…`."""
+    media_type: str
+
+    @property
+    def repository(self) -> str:
+        """HOST/PATH."""
+        return f"{self.host}/{self.path}"
+
+    @property
+    def uri(self) -> str:
+        """HOST/PATH@DIGEST."""
+        return f"{self.repository}@{self.digest}"
+
+
+class Images(Protocol):
+    """The registries that we are configured for."""
+
+    async def resolve(self, reference: str) -> ResolvedImage:
+        """Ask the registry which digest HOST/PATH[:TAG][@DIGEST] is, with our credentials for that host.
+
+        Raises NotFound, Denied (also: host not listed, token realm elsewhere), Invalid, Unavailable, QuotaExhausted.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public key of an attestor or of a signing key."""
+
+    id: str
+    """As the attestor lists it; for a signing key, its resource name."""
+    algorithm: str
+    """Binary Authorization's PKIX word, e.g. ECDSA_P256_SHA256."""
+    pem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attestor:
+    """A Binary Authorization attestor: a note, and the keys whose signatures count."""
+
+    name: str
+    """projects/P/attestors/A"""
+    note: str
+    """projects/P/notes/N"""
+    keys: tuple[PublicKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """An attestation as stored, or about to be: the exact signed bytes and one signature over them."""
+
+    note: str
+    resource_uri: str
+    """`https://HOST/PATH@sha256:…`; gcloud writes it without the scheme."""
+    payload: bytes
+    key_id: str
+    signature: bytes
+    name: str | None = None
+    """projects/P/occurrences/ID once stored."""
+    created_at: datetime | None = None
+
+    @property
+    def digest(self) -> str:
+        """The digest that the attestation is about: matching is by digest, never by path."""
+        return self.resource_uri.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What Binary Authorization says of an attestation."""
+
+    result: Literal["VERIFIED", "ATTESTATION_NOT_VERIFIABLE"]
+    reason: str = ""
+
+
+class SigningKeys(Protocol):
+    """Keys that sign and never leave their place. `key` is a reference: a Cloud KMS key version, for instance."""
+
+    async def public_key(self, key: str) -> PublicKey:
+        """Return the public half (cached). Raises NotFound, Denied, Invalid (disabled, or cannot sign), Unavailable."""
+
+    async def sign(self, key: str, payload: bytes, *, timeout: float) -> bytes:
+        """Sign the payload and return the raw signature, after both checksums were verified."""
+
+
+class Attestors(Protocol):
+    """Binary Authorization's attestors."""
+
+    async def get(self, name: str) -> Attestor:
+        """Return an attestor (cached: the quota is 100 reads a minute). Raises NotFound, Denied, Unavailable."""
+
+    async def validate(self, attestor: str, attestation: Attestation, *, timeout: float) -> Verdict:
+        """Ask whether the attestation would be accepted. It need not be stored."""
+
+
+class Attestations(Protocol):
+    """Artifact Analysis, as the store of attestations."""
+
+    read_lag: timedelta
+    """How long a list may lack what was just created."""
+
+    async def find(self, note: str, digest: str) -> tuple[Attestation, ...]:
+        """Return all attestations of a note about a digest, oldest first, in whichever resource form."""
+
+    async def create(self, project: str, attestation: Attestation, *, timeout: float) -> Attestation:
+        """Store an attestation in a project (`projects/P`) and return it with its name."""
+
+    async def delete(self, name: str) -> None:
+        """Remove one; gone already is fine."""
