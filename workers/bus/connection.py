@@ -1,0 +1,134 @@
+"""The connection to NATS: reconnects for ever, notices a dead peer quickly, and proves that it is alive.
+
+`is_connected` and `flush()` prove nothing: a header that nats-py cannot parse ends its read loop while both still
+answer. Liveness here is a request round trip with an answer.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+
+from workers.failures import Denied, Unavailable
+
+log = logging.getLogger(__name__)
+PING_INTERVAL = 5
+"""Seconds between pings; two without an answer end the connection."""
+PENDING_BYTES = 32 * 1024 * 1024
+
+
+@dataclass
+class Connection:
+    """One NATS connection of one identity, with what the rest of the bus must know about it."""
+
+    client: Client
+    identity: str
+    inbox_prefix: str
+    reconnected: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Called after every reconnect: outstanding pulls and publishes are gone by then."""
+    refusals: list[str] = field(default_factory=list)
+    """Permission errors: they arrive only here, the caller sees a timeout."""
+
+    async def alive(self, timeout: float = 2.0) -> float | None:
+        """Return the seconds of a request round trip with an answer, or None when there was none in time.
+
+        The request is the connection's own echo: a message to its own inbox comes back through the server.
+        """
+        if not self.client.is_connected:
+            return None
+        inbox = f"{self.inbox_prefix}.alive.{time.monotonic_ns()}"
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def answer(_message: object) -> None:
+            if not answered.done():
+                answered.set_result(None)
+
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(timeout):
+                subscription = await self.client.subscribe(inbox, cb=answer)
+                await self.client.publish(inbox, b"")
+                await answered
+                await subscription.unsubscribe()
+        except (TimeoutError, nats.errors.Error):
+            return None
+        return time.monotonic() - started
+
+    async def close(self) -> None:
+        """Flush what is pending and close."""
+        try:
+            if self.client.is_connected:
+                await self.client.flush(timeout=2)
+        except (nats.errors.Error, TimeoutError):
+            log.warning("closing the connection to NATS before everything was flushed")
+        await self.client.close()
+
+
+async def connect(
+    servers: str, *, identity: str, seed: str | None = None, first_wait: float = 5.0, reconnect_wait: float = 0.5
+) -> Connection:
+    """Connect under an identity (`worker-attest`, `operator`, …); its inbox prefix is `_INBOX_<identity>`.
+
+    `seed` is the nkey seed itself. Raises Unavailable when no server answers within `first_wait` seconds, Denied when
+    the server refuses the identity.
+    """
+    client = Client()
+    connection = Connection(client=client, identity=identity, inbox_prefix=f"_INBOX_{identity}")
+
+    async def on_error(error: Exception) -> None:
+        text = str(error)
+        if "permissions violation" in text.lower():
+            connection.refusals.append(text)
+            del connection.refusals[:-50]
+        log.warning("NATS: %s", text or type(error).__name__)
+
+    async def on_reconnect() -> None:
+        log.warning("NATS: connected again")
+        for callback in connection.reconnected:
+            await callback()
+
+    async def on_disconnect() -> None:
+        log.warning("NATS: connection lost, trying again until it is back")
+
+    options = {"nkeys_seed_str": seed} if seed else {}
+    connecting = client.connect(
+        servers.split(","),
+        name=f"sealane {identity}",
+        inbox_prefix=connection.inbox_prefix.encode(),
+        error_cb=on_error,
+        reconnected_cb=on_reconnect,
+        disconnected_cb=on_disconnect,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=reconnect_wait,
+        ping_interval=PING_INTERVAL,
+        max_outstanding_pings=2,
+        connect_timeout=2,
+        pending_size=PENDING_BYTES,
+        drain_timeout=5,
+        **options,
+    )
+    try:
+        await asyncio.wait_for(connecting, first_wait)
+    except (TimeoutError, nats.errors.NoServersError, OSError) as error:
+        await _abandon(client)
+        raise Unavailable(
+            f"no NATS server answers at {servers}: is it running, and is SEALANE_NATS right? (`sealane up` starts one)"
+        ) from error
+    except nats.errors.Error as error:
+        await _abandon(client)
+        if "authorization" in str(error).lower():
+            raise Denied(f"NATS at {servers} refuses the identity {identity!r}: check SEALANE_NATS_SEED") from None
+        raise Unavailable(f"NATS at {servers}: {error}") from error
+    return connection
+
+
+async def _abandon(client: Client) -> None:
+    try:
+        await client.close()
+    except (nats.errors.Error, OSError):
+        log.debug("closing a connection that never was", exc_info=True)

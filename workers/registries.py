@@ -1,0 +1,9 @@
+"""Placeholder until the registry adapter lands."""
+
+from pydantic import BaseModel
+
+
+class RegistryAccess(BaseModel):
+    """One registry that may be asked."""
+
+    host: str

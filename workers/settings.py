@@ -1,0 +1,44 @@
+"""Every SEALANE_ variable: its meaning, unit and default. Nothing else in the project reads the environment."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers.registries import RegistryAccess
+from workers.signing import SigningRules
+
+
+class Settings(BaseSettings):
+    """The settings of a process, from the environment. A list or object is given as JSON."""
+
+    model_config = SettingsConfigDict(env_prefix="SEALANE_", extra="ignore", use_attribute_docstrings=True)
+
+    nats: str = "nats://127.0.0.1:4222"
+    """Where the bus is: one or more URLs, comma-separated. Never holds a user or a password."""
+    nats_seed: str | None = None
+    """Secret reference (`file://…`, `env://…`) to the nkey seed of this process's bus identity."""
+    data: Annotated[Path, Field(validate_default=True)] = Path(".sealane")
+    """Folder of the local world: its data, endpoints and identities."""
+    project: str = "sealane-local"
+    """Google Cloud project in which this installation works."""
+    registries: tuple[RegistryAccess, ...] = ()
+    """The registries that may be asked, each with its credentials. None but these is ever contacted."""
+    signing_rules: SigningRules = SigningRules()
+    """Which attestor signs which images with which key. No rule means not signed, visibly."""
+    google_endpoint: str | None = None
+    """HOST:PORT of a plain-text gRPC endpoint for all Google services (the local world); unset means Google."""
+    google_token: str | None = None
+    """Secret reference to the bearer token for `google_endpoint`."""
+    grace: timedelta = timedelta(seconds=20)
+    """How long a stopping worker lets its handlers finish before it hands back the rest."""
+    lease: timedelta = timedelta(seconds=20)
+    """How long a claim stays with a silent holder before another may take it over."""
+    metrics_port: int = 0
+    """Port of /metrics, /livez and /readyz of a worker process; 0 takes a free one and logs it, -1 turns it off."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+    otlp_endpoint: str | None = None
+    """Where traces go (OTLP over HTTP); unset means they go nowhere."""
