@@ -1,6 +1,7 @@
 """The list of all events, by type."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from schemas.echoes import EchoAnswered, EchoRequested
 from schemas.events import Event
@@ -8,3 +9,9 @@ from schemas.images import ImageAttested, ImagePushed
 
 EVENTS: tuple[type[Event], ...] = (ImagePushed, ImageAttested, EchoRequested, EchoAnswered)
 CATALOGUE: Mapping[str, type[Event]] = {event.event_type: event for event in EVENTS}
+
+
+def example_of(event: type[Event]) -> dict[str, Any]:
+    """Return the JSON object made of the first example of every field."""
+    fields = event.model_json_schema()["properties"]
+    return {name: field["examples"][0] for name, field in fields.items() if field.get("examples")}

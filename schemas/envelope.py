@@ -4,25 +4,38 @@ Sources: CloudEvents 1.0.2 (core and JSON format), NATS protocol binding 1.0.3-w
 the Distributed Tracing extension (`traceparent`, `tracestate`).
 """
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
+from pydantic_core import from_json, to_json
+
 from schemas.identity import ID_PATTERN, message_id, run_id
 
-import re
-
 STRUCTURED_CONTENT_TYPE = "application/cloudevents+json"
-_SAFE = "!#$&'()*+,/:;=?@[]-._~`^|{}<>\\"
-_PLAIN = re.compile(r"^[\x21\x23\x24\x26-\x7e]*$")
-_RUN = re.compile(ID_PATTERN)
-_EXTENSIONS = ("run", "cause", "parentrun", "actor", "traceparent", "tracestate")
-_MAX_ATTRIBUTE = 2048
 HOPS_LIMIT = 32
 """An event whose chain of causes is longer is part of a loop."""
+MAX_ATTRIBUTE = 2048
+"""Characters that an attribute may have."""
+
+_SAFE = "!#$&'()*+,/:;=?@[]-._~`^|{}<>\\"
+_PLAIN = re.compile(r"[\x21\x23\x24\x26-\x7e]*").fullmatch
+_RUN = re.compile(ID_PATTERN.strip("^$")).fullmatch
+_TIME = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
+    r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
+).fullmatch
+_HOPS = re.compile(r"[0-9]{1,6}").fullmatch
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
+_TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}").fullmatch
+_EXTENSIONS = ("run", "cause", "parentrun", "actor", "traceparent", "tracestate")
+_ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "hops", *_EXTENSIONS)
+_TRACING = {"traceparent": "traceparent", "tracestate": "tracestate"}
+_BY_HEADER = {f"ce-{name}": name for name in _ATTRIBUTES} | _TRACING
 
 
 class EnvelopeError(ValueError):
@@ -61,21 +74,23 @@ class Envelope:
             "ce-specversion": "1.0",
             "ce-id": _encode(self.id),
             "ce-source": _encode(self.source),
-            "ce-type": self.type,
+            "ce-type": _encode(self.type),
             "ce-run": self.run,
             "ce-time": self.time or now(),
             "ce-hops": str(self.hops),
             "content-type": "application/json",
         }
-        if self.subject is not None:
+        if self.subject:
             headers["ce-subject"] = _encode(self.subject)
-        for name in ("cause", "parentrun", "actor"):
-            value = getattr(self, name)
-            if value is not None:
-                headers[f"ce-{name}"] = _encode(value)
-        if self.traceparent is not None:
+        if self.cause:
+            headers["ce-cause"] = _encode(self.cause)
+        if self.parentrun:
+            headers["ce-parentrun"] = self.parentrun
+        if self.actor:
+            headers["ce-actor"] = _encode(self.actor)
+        if self.traceparent:
             headers["traceparent"] = self.traceparent
-        if self.tracestate is not None:
+        if self.tracestate:
             headers["tracestate"] = self.tracestate
         return headers
 
@@ -91,86 +106,130 @@ class Envelope:
             "datacontenttype": "application/json",
             "hops": self.hops,
         } | {name: getattr(self, name) for name in _EXTENSIONS}
-        return {name: value for name, value in attributes.items() if value is not None} | {"data": json.loads(data)}
+        return {name: value for name, value in attributes.items() if value not in {None, ""}} | {
+            "data": from_json(data, allow_inf_nan=False)
+        }
 
 
 def now() -> str:
     """Return the current time as RFC 3339 with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def read(headers: Mapping[str, str], body: bytes) -> tuple[Envelope, bytes]:
-    """Read the envelope of a NATS message in either mode, and return it with the event's JSON body."""
-    content_type = _header(headers, "content-type") or ""
+    """Read the envelope of a NATS message in either mode, and return it with the event's JSON body.
+
+    Raises EnvelopeError.
+    """
+    content_type = headers.get("content-type")
+    if content_type == "application/json":
+        return from_headers(headers), body
+    if content_type is None:
+        content_type = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
     if content_type.lower().startswith(STRUCTURED_CONTENT_TYPE):
         return from_structured(body)
     return from_headers(headers), body
 
 
 def from_headers(headers: Mapping[str, str]) -> Envelope:
-    """Read the envelope from binary-mode headers; names count in any case."""
+    """Read the envelope from binary-mode headers; names count in any case. Raises EnvelopeError."""
     attributes: dict[str, str] = {}
-    for name, value in headers.items():
-        lower = name.lower()
-        if lower.startswith("ce-"):
-            attributes[lower[3:]] = unquote(value) if "%" in value else value
-        elif lower in {"traceparent", "tracestate"}:
-            attributes.setdefault(lower, value)
+    for header, value in headers.items():
+        name = _BY_HEADER.get(header) or _BY_HEADER.get(header.lower())
+        if name is None:
+            continue
+        if name in attributes and name not in _TRACING:
+            raise EnvelopeError(f"the header ce-{name} is there twice, in different case: send it once")
+        attributes[name] = _decoded(name, value) if "%" in value and name not in _TRACING else value
     return _checked(attributes)
 
 
 def from_structured(body: bytes) -> tuple[Envelope, bytes]:
-    """Read envelope and body from one structured-mode JSON object."""
+    """Read envelope and body from one structured-mode JSON object. Raises EnvelopeError."""
     try:
-        record = json.loads(body)
+        record = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise EnvelopeError(f"the structured CloudEvent is not JSON: {error}") from None
     if not isinstance(record, dict):
-        raise EnvelopeError("the structured CloudEvent is not a JSON object")
+        raise EnvelopeError("the structured CloudEvent is not a JSON object: send one object with id, source and type")
     if "data_base64" in record:
         raise EnvelopeError("data_base64 is not accepted: send the event's JSON object in `data`")
-    data = record.pop("data", None)
-    return _checked({name: str(value) for name, value in record.items()}), json.dumps(data).encode()
+    if "data" not in record:
+        raise EnvelopeError("the structured CloudEvent has no `data`: send the event's JSON object there")
+    attributes = {name: _text(name, record[name]) for name in _ATTRIBUTES if record.get(name) is not None}
+    return _checked(attributes), to_json(record["data"])
+
+
+def _text(name: str, value: object) -> str:
+    if name == "hops" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise EnvelopeError(f"the CloudEvents attribute {name!r} is not a string: send it in quotes")
+    return value
+
+
+def _decoded(name: str, value: str) -> str:
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        raise EnvelopeError(f"the header ce-{name} is not percent-encoded UTF-8: encode it as RFC 3986 says") from None
 
 
 def _checked(attributes: Mapping[str, str]) -> Envelope:
-    for name in ("id", "source", "type"):
-        if not attributes.get(name):
-            raise EnvelopeError(f"the CloudEvents attribute {name!r} is missing: every event needs id, source and type")
-    if attributes.get("specversion", "1.0") != "1.0":
-        raise EnvelopeError(f"specversion {attributes['specversion']!r} is not supported: send 1.0")
-    for name in ("id", "source", "type", "subject", "actor", "cause", "parentrun"):
-        if len(attributes.get(name) or "") > _MAX_ATTRIBUTE:
-            raise EnvelopeError(f"the attribute {name!r} is longer than {_MAX_ATTRIBUTE} characters")
-    run = attributes.get("run") or run_id(attributes["source"], attributes["id"])
-    for name, value in (("run", run), ("parentrun", attributes.get("parentrun"))):
-        if value is not None and not _RUN.match(value):
-            raise EnvelopeError(f"{name} {value!r} is not a run id: 1 to 64 of A-Z a-z 0-9 _ -")
-    hops = attributes.get("hops", "0")
-    if not (hops.isascii() and hops.isdigit() and len(hops) <= 6):  # noqa: PLR2004 - far above any limit
-        raise EnvelopeError(f"hops {hops!r} is not a small whole number")
+    get = attributes.get
+    event_id, source, event_type = get("id"), get("source"), get("type")
+    if not (event_id and source and event_type):
+        missing = next(name for name in ("id", "source", "type") if not get(name))
+        raise EnvelopeError(f"the CloudEvents attribute {missing!r} is missing: every event needs id, source and type")
+    for name, value in attributes.items():
+        if len(value) > MAX_ATTRIBUTE:
+            raise EnvelopeError(f"the attribute {name!r} is longer than {MAX_ATTRIBUTE} characters: shorten it")
+        if not value.isascii():
+            _encodable(name, value)
+    run = get("run") or run_id(source, event_id)
+    _well_formed(attributes, run)
+    traceparent, tracestate = get("traceparent"), get("tracestate")
+    if traceparent is None or not _TRACEPARENT(traceparent):
+        traceparent = tracestate = None
     return Envelope(
-        id=attributes["id"],
-        source=attributes["source"],
-        type=attributes["type"],
-        run=run,
-        time=attributes.get("time"),
-        subject=attributes.get("subject"),
-        cause=attributes.get("cause"),
-        parentrun=attributes.get("parentrun"),
-        hops=int(hops),
-        actor=attributes.get("actor"),
-        traceparent=attributes.get("traceparent"),
-        tracestate=attributes.get("tracestate"),
+        event_id,
+        source,
+        event_type,
+        run,
+        get("time") or None,
+        get("subject") or None,
+        get("cause") or None,
+        get("parentrun") or None,
+        int(get("hops") or 0),
+        get("actor") or None,
+        traceparent,
+        tracestate if tracestate and _TRACESTATE(tracestate) else None,
     )
 
 
-def _header(headers: Mapping[str, str], wanted: str) -> str | None:
-    value = headers.get(wanted)
-    if value is not None:
-        return value
-    return next((value for name, value in headers.items() if name.lower() == wanted), None)
+def _well_formed(attributes: Mapping[str, str], run: str) -> None:
+    get = attributes.get
+    if get("specversion", "1.0") != "1.0":
+        raise EnvelopeError(f"specversion {attributes['specversion']!r} is not supported: send 1.0")
+    if not _RUN(run):
+        raise EnvelopeError(f"run {run!r} is not a run id: 1 to 64 of A-Z a-z 0-9 _ -")
+    parent = get("parentrun")
+    if parent and not _RUN(parent):
+        raise EnvelopeError(f"parentrun {parent!r} is not a run id: 1 to 64 of A-Z a-z 0-9 _ -")
+    time = get("time")
+    if time and not _TIME(time):
+        raise EnvelopeError(f"time {time!r} is not an RFC 3339 time: write 2026-11-02T09:30:00Z")
+    hops = get("hops")
+    if hops and not _HOPS(hops):
+        raise EnvelopeError(f"hops {hops!r} is not a small whole number: leave it out, or count from 0")
+
+
+def _encodable(name: str, value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise EnvelopeError(f"the attribute {name!r} holds half a surrogate pair: send valid Unicode") from None
 
 
 def _encode(value: str) -> str:
-    return value if _PLAIN.match(value) else quote(value, safe=_SAFE)
+    return value if _PLAIN(value) else quote(value, safe=_SAFE)

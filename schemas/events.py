@@ -1,6 +1,6 @@
 """What every event is: a frozen, strict model with a type, a natural key and a subject."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,13 +19,13 @@ class Event(BaseModel):
     subject_field: ClassVar[str]
 
     def natural_key(self) -> str:
-        """Return the values which make this fact distinct among all facts of one cause."""
-        return "\x1f".join(_text(getattr(self, name)) for name in self.natural_key_fields)
+        """Return the values which make this fact distinct among all facts of one cause, each with its length."""
+        return "".join(f"{len(text)}:{text}" for text in map(self._text_of, self.natural_key_fields))
 
     def about(self) -> str:
         """Return the CloudEvents `subject`: what the fact is about, as people search for it."""
-        return _text(getattr(self, self.subject_field))
+        return self._text_of(self.subject_field)
 
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    def _text_of(self, field: str) -> str:
+        value = getattr(self, field)
+        return "" if value is None else str(value)

@@ -3,10 +3,9 @@
 import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.events import Event
-from pydantic import BaseModel, ConfigDict
 
 DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
 Digest = Annotated[str, StringConstraints(pattern=DIGEST_PATTERN)]
@@ -16,8 +15,9 @@ _PATH = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 REFERENCE_PATTERN = rf"^{_HOST}/{_PATH}(?::{_TAG})?(?:@sha256:[0-9a-f]{{64}})?$"
 _REFERENCE = re.compile(
-    rf"^(?P<host>{_HOST})/(?P<path>{_PATH})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?$"
+    rf"(?P<host>{_HOST})/(?P<path>{_PATH})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?"
 )
+_SEEN_EXAMPLE = [{"where": "nexus.example.com/apps/shop:1.4.2", "digest": "sha256:" + "b" * 64}]
 
 
 class SeenDigest(BaseModel):
@@ -46,11 +46,13 @@ class ImagePushed(Event):
     """Where the image is: HOST/PATH, then :TAG, @DIGEST or both, without a scheme."""
     digest: Annotated[Digest | None, Field(examples=["sha256:" + "a" * 64])] = None
     """The manifest digest which the publisher says it pushed. The registry must agree."""
-    seen: Annotated[tuple[SeenDigest, ...], Field(max_length=16, strict=False)] = ()
+    seen: Annotated[tuple[SeenDigest, ...], Field(max_length=16, strict=False, examples=[_SEEN_EXAMPLE])] = ()
     """Digests of the same image elsewhere (a mirror, a proxy): carried along, never signed."""
     pushed_at: Annotated[AwareDatetime | None, Field(examples=["2026-11-02T09:30:00Z"])] = None
     """When the registry stored it, if the publisher knows."""
-    labels: Annotated[dict[str, str], Field(max_length=64, examples=[{"git.commit": "4be1c0f"}])] = {}
+    labels: Annotated[dict[str, str], Field(max_length=64, examples=[{"git.commit": "4be1c0f"}])] = Field(
+        default_factory=dict
+    )
     """What the publisher wants to be remembered with the image: commit, pipeline, …"""
 
 
@@ -81,13 +83,13 @@ class ImageAttested(Event):
     """What ValidateAttestationOccurrence answered."""
     created: Annotated[bool, Field(examples=[True])]
     """True if this run stored the attestation, false if it was there already."""
-    seen: Annotated[tuple[SeenDigest, ...], Field(max_length=16, strict=False)] = ()
+    seen: Annotated[tuple[SeenDigest, ...], Field(max_length=16, strict=False, examples=[_SEEN_EXAMPLE])] = ()
     """Digests elsewhere, as the publisher announced them."""
 
 
 def split_reference(reference: str) -> tuple[str, str, str | None, str | None]:
     """Split HOST/PATH[:TAG][@DIGEST] into its four parts; ValueError says what is wrong."""
-    match = _REFERENCE.match(reference)
+    match = _REFERENCE.fullmatch(reference)
     if match is None:
         raise ValueError(f"{reference!r} is not an image reference: write HOST/PATH:TAG or HOST/PATH@sha256:…")
     return match["host"], match["path"], match["tag"], match["digest"]

@@ -24,6 +24,19 @@ class EventRef(BaseModel):
     """Its sequence in that stream."""
 
 
+class StepTaken(BaseModel):
+    """A step as the result sums it up."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    """What was done."""
+    state: Literal["began", "done", "failed"]
+    """How far it came."""
+    seconds: float | None = None
+    """How long it took."""
+
+
 class ProgressMessage(BaseModel):
     """One thing said about the handling of one event by one worker.
 
@@ -63,5 +76,9 @@ class ProgressMessage(BaseModel):
     """`result`: when it goes on, if it does."""
     emitted: tuple[EventRef, ...] = ()
     """`result`: the events which were stored because of it."""
+    steps: tuple[StepTaken, ...] = ()
+    """`result`: every step of the handling, so that quick work needs no other message."""
+    logs: tuple[str, ...] = ()
+    """`result`: the lines which were not said before it."""
     dead: EventRef | None = None
     """`result`: where the dead letter is, if it became one."""
