@@ -72,22 +72,22 @@ class Envelope:
         """Return the NATS headers of the binary mode, percent-encoded."""
         headers = {
             "ce-specversion": "1.0",
-            "ce-id": _encode(self.id),
-            "ce-source": _encode(self.source),
-            "ce-type": _encode(self.type),
+            "ce-id": percent_encoded(self.id),
+            "ce-source": percent_encoded(self.source),
+            "ce-type": percent_encoded(self.type),
             "ce-run": self.run,
             "ce-time": self.time or now(),
             "ce-hops": str(self.hops),
             "content-type": "application/json",
         }
         if self.subject:
-            headers["ce-subject"] = _encode(self.subject)
+            headers["ce-subject"] = percent_encoded(self.subject)
         if self.cause:
-            headers["ce-cause"] = _encode(self.cause)
+            headers["ce-cause"] = percent_encoded(self.cause)
         if self.parentrun:
             headers["ce-parentrun"] = self.parentrun
         if self.actor:
-            headers["ce-actor"] = _encode(self.actor)
+            headers["ce-actor"] = percent_encoded(self.actor)
         if self.traceparent:
             headers["traceparent"] = self.traceparent
         if self.tracestate:
@@ -231,5 +231,6 @@ def _encodable(name: str, value: str) -> None:
         raise EnvelopeError(f"the attribute {name!r} holds half a surrogate pair: send valid Unicode") from None
 
 
-def _encode(value: str) -> str:
+def percent_encoded(value: str) -> str:
+    """Return a text as a header value: space, quote, percent and all outside U+0021–007E percent-encoded."""
     return value if _PLAIN(value) else quote(value, safe=_SAFE)
