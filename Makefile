@@ -1,0 +1,74 @@
+# Everything a newcomer types. Each target does its own set-up: a virtual environment in .venv, installed from the
+# lock file with hashes, renewed only when the lock changed.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench chaos lock setup system clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+STAMP := $(VENV)/installed.stamp
+DATA ?= .sealane
+# A user's own pip and Python settings (user = true, target = …, PYTHONPATH) must not steer this environment.
+CLEAN := env -u PYTHONPATH -u PYTHONHOME -u PIP_TARGET -u PIP_PREFIX -u PIP_ROOT -u PIP_REQUIREMENT -u PIP_CONSTRAINT \
+	-u PIP_NO_BINARY -u PIP_ONLY_BINARY -u UV_PROJECT_ENVIRONMENT -u UV_TARGET -u UV_PREFIX -u UV_SYSTEM_PYTHON \
+	-u UV_CONSTRAINT -u UV_OVERRIDE -u VIRTUAL_ENV \
+	PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 PIP_DISABLE_PIP_VERSION_CHECK=1
+# With a broken or foreign configuration file the first try fails; the second reads none.
+PIP := pip_install() { $(CLEAN) $(BIN)/python -m pip install --quiet --no-user "$$@" \
+	|| PIP_CONFIG_FILE=/dev/null $(CLEAN) $(BIN)/python -m pip install --quiet --no-user "$$@"; }; pip_install
+UV := $(CLEAN) $(BIN)/uv pip
+COMPILE := $(UV) compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" --quiet
+PYTEST := $(CLEAN) PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+
+help:  ## Say what can be typed.
+	@echo "sealane: make TARGET"
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/' | expand -t 12
+
+run: $(STAMP)  ## Start the world in a box and play the stories; stays until Ctrl-C (ONCE=1: plays them and exits).
+	@PATH="$(BIN):$$PATH" $(BIN)/sealane demo $(if $(ONCE),--once,--stay) --data "$(DATA)"
+
+test: $(STAMP) system  ## Run all tests; each skipped one is printed with its reason (CI=true: a skip is a failure).
+	@$(PYTEST) -n 2 --dist loadgroup --ignore=tests/bench $(ARGS)
+
+check: $(STAMP)  ## Run the static checks: format, lint, types, floors, spelling.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+bench: $(STAMP)  ## Measure against the bars of the design; prints a table and writes bench-results.json.
+	@$(PYTEST) -p no:xdist -s -q --timeout=1800 tests/bench $(ARGS)
+
+chaos: $(STAMP)  ## Kill the worker and the server while 8,000 events run; prints what was lost and doubled.
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench.chaos $(ARGS)
+
+lock: $(STAMP)  ## Renew the lock files (all, and that of a worker image).
+	@$(COMPILE) --upgrade --extra local --group dev -o requirements.lock
+	@$(COMPILE) --upgrade --extra worker --constraint requirements.lock -o requirements-worker.lock
+	@sed -i 's|-c $(CURDIR)/||' requirements.lock requirements-worker.lock
+
+setup: $(STAMP)  ## Make or renew the virtual environment.
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "sealane needs Python 3.11 or newer: $(PYTHON) is older. Say which to use: make PYTHON=python3.12 …" >&2; exit 1; }
+	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  echo "making the virtual environment in $(VENV)"; $(CLEAN) $(PYTHON) -m venv $(VENV); fi
+	@if ! cmp -s <($(BIN)/uv --version 2>/dev/null | cut -d' ' -f2) <(sed -nE 's/^uv==([0-9.]+).*/\1/p' requirements.lock); then \
+	  sed -n '/^uv==/,/^    #/p' requirements.lock >$(VENV)/uv.lock; \
+	  $(PIP) --require-hashes --no-deps -r $(VENV)/uv.lock; fi
+	@echo "installing what requirements.lock names"
+	@$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
+	  || { echo "uv could not install; trying pip"; $(PIP) --require-hashes -r requirements.lock; }
+	@$(PIP) --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+system:
+	@tests/install-system-packages
+
+clean:  ## Remove what was made here: the environment, caches and the local world's data.
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .sealane

@@ -1,0 +1,95 @@
+"""The `sealane` command: gathers the subcommands of `workers/commands` and turns failures into one sentence.
+
+Exit codes: 0 done, 1 it failed, 2 the input or the command line is wrong, 130 interrupted.
+"""
+
+import importlib
+import os
+import pkgutil
+import sys
+from typing import Annotated
+
+import typer
+
+import workers.commands
+from workers.failures import Invalid, SealaneError
+
+app = typer.Typer(
+    name="sealane",
+    help="Small workers on a message bus: images signed, tenants and credentials kept safe, everything followable.",
+    epilog="Begin with: sealane demo --once",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - costs 20 ms, needed for this flag alone
+
+        typer.echo(f"sealane {version('sealane')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Hold the options of the command itself."""
+
+
+for _module in sorted(module.name for module in pkgutil.iter_modules(workers.commands.__path__)):
+    _register = getattr(importlib.import_module(f"workers.commands.{_module}"), "register", None)
+    if _register is not None:
+        _register(app)
+
+
+def main() -> None:
+    """Run the command line; every failure ends in one sentence on stderr and an exit code."""
+    try:
+        app(prog_name="sealane")
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:  # noqa: BLE001 - the last place that can speak to a person
+        raise SystemExit(_explain(error)) from None
+
+
+def _explain(error: BaseException) -> int:
+    """Say what went wrong and return the exit code."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    # The settings may be what failed, so the level is read by hand.
+    if os.environ.get("SEALANE_LOG_LEVEL", "").upper() == "DEBUG":  # noqa: TID251 - see above
+        sys.excepthook(type(error), error, error.__traceback__)
+    sentence, code = _sentence(error)
+    typer.echo(f"sealane: {sentence}", err=True)
+    return code
+
+
+def _sentence(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, SealaneError):
+        return str(error), 2 if isinstance(error, Invalid) else 1
+    if type(error).__name__ == "ValidationError" and hasattr(error, "errors"):
+        return _fields(error), 2
+    if type(error).__name__ in {"JSONDecodeError", "SettingsError", "EnvelopeError", "UnicodeDecodeError"}:
+        return str(error), 2
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1
+    return f"unexpected {type(error).__name__}: {error} (SEALANE_LOG_LEVEL=DEBUG shows where)", 1
+
+
+def _fields(error: BaseException) -> str:
+    """Return pydantic's findings as one sentence; the values themselves stay out, one might be a secret."""
+    findings = error.errors(include_url=False, include_input=False)  # type: ignore[attr-defined] # not imported here
+    named = (
+        f"{'.'.join(str(part) for part in finding['loc']) or 'the whole'}: {finding['msg']}" for finding in findings
+    )
+    return f"{getattr(error, 'title', 'input')} is not valid: {'; '.join(named)}"
+
+
+if __name__ == "__main__":
+    main()
