@@ -37,19 +37,6 @@ class StepTaken(BaseModel):
     """How long it took."""
 
 
-class StepSummary(BaseModel):
-    """One step of a handling, as its result lists it."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
-
-    name: str
-    """What was done."""
-    state: Literal["began", "done", "failed"]
-    """How it ended; `began` when the handling ended before it did."""
-    seconds: float | None = None
-    """How long it took."""
-
-
 class ProgressMessage(BaseModel):
     """One thing said about the handling of one event by one worker.
 
@@ -95,7 +82,3 @@ class ProgressMessage(BaseModel):
     """`result`: the lines which were not said before it."""
     dead: EventRef | None = None
     """`result`: where the dead letter is, if it became one."""
-    steps: tuple[StepSummary, ...] = ()
-    """`result`: all steps of the handling, said aloud or not."""
-    logs: tuple[str, ...] = ()
-    """`result`: the lines that were not said aloud because the handling was quick."""
