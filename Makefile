@@ -10,15 +10,17 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/installed.stamp
 DATA ?= .sealane
-# A user's own pip and Python settings (user = true, target = …, PYTHONPATH) must not steer this environment.
+# A user's own pip and Python settings (user = true, target = …, PYTHONPATH) must not steer this environment: of pip's
+# configuration only the way to the package index is kept, and handed to uv as well.
 CLEAN := env -u PYTHONPATH -u PYTHONHOME -u PIP_TARGET -u PIP_PREFIX -u PIP_ROOT -u PIP_REQUIREMENT -u PIP_CONSTRAINT \
-	-u PIP_NO_BINARY -u PIP_ONLY_BINARY -u UV_PROJECT_ENVIRONMENT -u UV_TARGET -u UV_PREFIX -u UV_SYSTEM_PYTHON \
-	-u UV_CONSTRAINT -u UV_OVERRIDE -u VIRTUAL_ENV \
-	PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 PIP_DISABLE_PIP_VERSION_CHECK=1
-# With a broken or foreign configuration file the first try fails; the second reads none.
-PIP := pip_install() { $(CLEAN) $(BIN)/python -m pip install --quiet --no-user "$$@" \
-	|| PIP_CONFIG_FILE=/dev/null $(CLEAN) $(BIN)/python -m pip install --quiet --no-user "$$@"; }; pip_install
-UV := $(CLEAN) $(BIN)/uv pip
+	-u PIP_NO_BINARY -u PIP_ONLY_BINARY -u PIP_USER -u PIP_REQUIRE_VIRTUALENV -u UV_PROJECT_ENVIRONMENT -u UV_TARGET \
+	-u UV_PREFIX -u UV_SYSTEM_PYTHON -u UV_CONSTRAINT -u UV_OVERRIDE -u VIRTUAL_ENV PIP_DISABLE_PIP_VERSION_CHECK=1
+KEPT := index-url|extra-index-url|find-links|cert|client-cert|trusted-host|proxy|timeout|retries
+PIP := mapfile -t network < <($(BIN)/python -m pip config list 2>/dev/null \
+	| sed -nE "s/^(global|install)\.($(KEPT))='(.*)'\$$/\2 \3/; T; s/\\\\n/ /g; p" \
+	| while read -r key value; do key=$${key//-/_}; echo "PIP_$${key^^}=$$value"; done); \
+	$(CLEAN) "$${network[@]}" PIP_CONFIG_FILE=/dev/null $(BIN)/python -m pip install --quiet --no-user
+UV := $(CLEAN) $${PIP_INDEX_URL:+UV_DEFAULT_INDEX=$$PIP_INDEX_URL} $(BIN)/uv pip
 COMPILE := $(UV) compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --quiet
 PYTEST := $(CLEAN) PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
