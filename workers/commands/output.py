@@ -1,0 +1,77 @@
+"""How commands speak: tables for people, JSON lines for programs, nothing that could steer a terminal."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+DATA = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Folder of the local world; default: SEALANE_DATA.")
+]
+JSON = Annotated[bool, typer.Option("--json", help="Write JSON lines, for programs.")]
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_WIDE = 100_000
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: calls to copy."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def safe(text: str) -> str:
+    r"""Return a text with control and direction characters spelled out, so that an event cannot steer a terminal."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """Return a text as one safe line."""
+    return safe(" ".join(text.split()))
+
+
+def is_person() -> bool:
+    """Return whether somebody reads our output on a terminal."""
+    return sys.stdout.isatty()
+
+
+def console() -> Console:
+    """Return where to write for people; piped output has no colours and is never wrapped."""
+    return Console(highlight=False) if is_person() else Console(highlight=False, width=_WIDE, no_color=True)
+
+
+def write_json(record: Mapping[str, Any]) -> None:
+    """Write one JSON line at once, so that a follower sees it."""
+    sys.stdout.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """Write rows under their columns, or the sentence for none."""
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for row in rows:
+        table.add_row(*(Text(one_line("" if cell is None else str(cell))) for cell in row))
+    if table.row_count:
+        console().print(table)
+    else:
+        typer.echo(empty, err=True)
+
+
+def write_records(
+    records: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Callable[[Mapping[str, Any]], object]],
+    *,
+    as_json: bool,
+    empty: str,
+) -> None:
+    """Write records as JSON lines, or as a table whose columns are made of them."""
+    if as_json:
+        for record in records:
+            write_json(record)
+    else:
+        write_table(list(columns), [[cell(record) for cell in columns.values()] for record in records], empty=empty)
