@@ -1,0 +1,78 @@
+"""Reads secrets where a reference says they are. No error sentence ever holds a value.
+
+env://NAME       an environment variable
+file:///PATH     a file that others may neither read nor write; one line break at its end is dropped
+"""
+
+import asyncio
+import os
+import re
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from workers.failures import Denied, Invalid, NotFound
+
+SecretReader = Callable[[str], Awaitable[str]]
+
+_LIMIT = 64 << 10
+"""Bytes of a secret file."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED = ("gcp-secret", "vault")
+
+
+async def read_secret(reference: str) -> str:
+    """Return the secret. Raises NotFound, Denied (file open to others) and Invalid (no such kind of reference)."""
+    scheme, separator, rest = reference.partition("://")
+    if not separator:
+        raise Invalid("a secret is given by reference, env://NAME or file:///PATH, never by its value")
+    if scheme == "env":
+        return _from_environment(rest)
+    if scheme == "file":
+        return await asyncio.to_thread(_from_file, rest)
+    if scheme in _RESERVED:
+        raise Invalid(f"secrets from {scheme}:// cannot be read yet: use env://NAME or file:///PATH")
+    raise Invalid("a secret is given by reference: write env://NAME or file:///PATH")
+
+
+def _from_environment(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise Invalid("after env:// comes the name of an environment variable, never the secret itself")
+    value = os.environ.get(name)  # noqa: TID251 - a secret named by a setting, not a setting
+    if not value:
+        raise NotFound(f"the secret env://{name} is not there: set the environment variable {name}")
+    return value
+
+
+def _from_file(rest: str) -> str:
+    path = Path(rest)
+    if not path.is_absolute():
+        raise Invalid("after file:// comes an absolute path, as in file:///run/secrets/password")
+    try:
+        with path.open("rb") as file:
+            _require_private(os.fstat(file.fileno()), path)
+            content = file.read(_LIMIT + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound(f"the secret file {path} does not exist") from None
+    except OSError as error:
+        raise Denied(f"the secret file {path} cannot be read: {error.strerror}") from None
+    return _text(content, path)
+
+
+def _require_private(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise Invalid(f"the secret file {path} is not a regular file")
+    if status.st_mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise Denied(f"the secret file {path} is open to every user of the machine: run chmod o-rw {path}")
+
+
+def _text(content: bytes, path: Path) -> str:
+    if len(content) > _LIMIT:
+        raise Invalid(f"the secret file {path} is larger than {_LIMIT >> 10} KiB: that is no secret")
+    try:
+        value = content.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise Invalid(f"the secret file {path} is not UTF-8 text") from None
+    if not value:
+        raise NotFound(f"the secret file {path} is empty")
+    return value
