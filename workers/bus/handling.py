@@ -1,0 +1,276 @@
+"""One delivery, from reading it to answering it. Nobody else acknowledges.
+
+The order is the promise: follow-ups are stored, then the result, then the input is acknowledged. A kill at any point
+means doing it again, and the ids make the repeat harmless.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.catalogue import CATALOGUE
+from schemas.envelope import HOPS_LIMIT, Envelope, EnvelopeError, read
+from schemas.events import Event
+from schemas.identity import follow_up_id, run_id
+from workers.bus import headers as names
+from workers.bus.connection import Connection
+from workers.bus.deadletters import bury, event_type_of
+from workers.bus.delivery import ACK, NAK, TERM, Delivery
+from workers.bus.metrics import Metrics
+from workers.bus.progress import BusProgress
+from workers.bus.publisher import PubAck, Publisher
+from workers.bus.retry import schedule_retry
+from workers.bus.tracing import Tracing
+from workers.bus.verdict import Failure, judge
+from workers.bus.wiring import Wiring, collect
+from workers.failures import SealaneError
+from workers.ports import Progress
+
+log = logging.getLogger(__name__)
+_STORE_AGAIN = b'-NAK {"delay": 5000000000}'
+TICK = "tick."
+
+
+class UnfitError(Exception):
+    """The message can never be handed to the worker; `reason` is one of envelope, schema, hops."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Handling:
+    """Handles deliveries for one worker."""
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        *,
+        tick: Wiring | None,
+        outgoing: Connection,
+        publisher: Publisher,
+        ports: Mapping[type, Any],
+        metrics: Metrics,
+        tracing: Tracing,
+        speaking: Callable[[Delivery, BusProgress], None],
+    ) -> None:
+        self._wiring = wiring
+        self._tick = tick
+        self._outgoing = outgoing
+        self._publisher = publisher
+        self._ports = ports
+        self._metrics = metrics
+        self._tracing = tracing
+        self._speaking = speaking
+        self._source = f"/sealane/{wiring.name}"
+
+    async def handle(self, delivery: Delivery) -> str:
+        """Handle and answer; return the outcome: done, retry, waiting or dead. Cancelled, it has not answered."""
+        try:
+            envelope, event = self._read(delivery)
+        except UnfitError as unfit:
+            failure = Failure("dead", unfit.reason, type(unfit).__name__, str(unfit))
+            return await self._fail(delivery, _anonymous(self._wiring.name, delivery), failure, None)
+        progress = BusProgress(self._publisher, self._wiring.name, delivery, envelope)
+        self._speaking(delivery, progress)
+        with self._tracing.handling(envelope, delivery) as traceparent:
+            progress.traceparent = traceparent
+            try:
+                async with asyncio.timeout(self._wiring.card.time_limit.total_seconds()):
+                    emitted = await self._work(envelope, event, progress, traceparent)
+                await progress.result("done", emitted=emitted)
+            except Exception as error:  # noqa: BLE001 - whatever a worker raises is judged, in one place
+                failure = self._judge(delivery, error)
+                self._tracing.failed(failure.message)
+                return await self._fail(delivery, envelope, failure, progress)
+        await delivery.answer(self._outgoing, ACK)
+        return "done"
+
+    async def _work(
+        self, envelope: Envelope, event: Event | None, progress: Progress, traceparent: str | None
+    ) -> list[dict[str, Any]]:
+        wiring = self._wiring if event is not None or self._tick is None else self._tick
+        special: dict[type, Any] = {Progress: progress, Envelope: envelope}
+        arguments = {
+            name: special[port] if port in special else self._ports[port] for name, port in wiring.ports.items()
+        }
+        if wiring.event_parameter is not None:
+            arguments[wiring.event_parameter] = event
+        events = await collect(wiring, arguments)
+        envelopes = [self._follow_up(envelope, followed, traceparent) for followed in events]
+        if len({follow_up.id for follow_up in envelopes}) < len(envelopes):
+            raise RuntimeError(f"{wiring.name} emitted two events with one natural key: one of them would be lost")
+        if len(events) == 1:
+            return [await self._store(envelopes[0], events[0])]
+        return list(await asyncio.gather(*map(self._store, envelopes, events)))
+
+    def _follow_up(self, cause: Envelope, event: Event, traceparent: str | None) -> Envelope:
+        cause_id = cause.message_id
+        return Envelope(
+            id=follow_up_id(self._wiring.name, cause_id, event.event_type, event.natural_key()),
+            source=self._source,
+            type=event.event_type,
+            run=cause.run,
+            subject=event.about(),
+            cause=cause_id,
+            parentrun=cause.parentrun,
+            hops=cause.hops + 1,
+            actor=cause.actor,
+            traceparent=traceparent,
+            tracestate=cause.tracestate,
+        )
+
+    async def _store(self, envelope: Envelope, event: Event) -> dict[str, Any]:
+        ack = await self._publisher.publish(
+            envelope.type,
+            event.__pydantic_serializer__.to_json(event),
+            envelope.headers(),
+            message_id=envelope.message_id,
+        )
+        (self._metrics.repeats if ack.duplicate else self._metrics.emitted).inc()
+        return {
+            "type": envelope.type,
+            "source": envelope.source,
+            "id": envelope.id,
+            "subject": envelope.subject,
+            "stream": ack.stream,
+            "sequence": ack.sequence,
+        }
+
+    def _read(self, delivery: Delivery) -> tuple[Envelope, Event | None]:
+        message = delivery.message
+        if message.subject.startswith(TICK):
+            return _anonymous(self._wiring.name, delivery), None
+        try:
+            envelope, body = read(message.headers or {}, message.data)
+        except EnvelopeError as error:
+            raise UnfitError("envelope", str(error)) from None
+        promised = event_type_of(self._wiring.name, message.subject)
+        if envelope.type != promised:
+            raise UnfitError(
+                "envelope", f"ce-type is {envelope.type!r}, but the subject says {promised!r}: send both alike"
+            )
+        if envelope.hops > HOPS_LIMIT:
+            raise UnfitError(
+                "hops", f"{envelope.hops} causes led to this event, more than {HOPS_LIMIT}: a loop of events"
+            )
+        model = CATALOGUE.get(promised)
+        if model is None or model not in self._wiring.consumes:
+            raise UnfitError("schema", f"{self._wiring.name} does not consume {promised!r}")
+        try:
+            return envelope, model.model_validate_json(body)
+        except ValidationError as error:
+            raise UnfitError("schema", _explain(error)) from None
+
+    def _judge(self, delivery: Delivery, error: Exception) -> Failure:
+        now = datetime.now(UTC)
+        return judge(
+            error,
+            attempt=delivery.attempt,
+            attempts=self._wiring.card.attempts,
+            delivered=delivery.delivered,
+            first_seen=_first_seen(delivery, now),
+            now=now,
+        )
+
+    async def _fail(
+        self, delivery: Delivery, envelope: Envelope, failure: Failure, progress: BusProgress | None
+    ) -> str:
+        """Do what the verdict says; whatever cannot be stored now leaves the message on the bus."""
+        log.log(
+            logging.WARNING if failure.action == "dead" else logging.INFO,
+            "%s: %s",
+            failure.error,
+            failure.message,
+            extra={"run": envelope.run, "event": envelope.id, "outcome": failure.outcome},
+        )
+        progress = progress or BusProgress(self._publisher, self._wiring.name, delivery, envelope)
+        now = datetime.now(UTC)
+        dead: PubAck | None = None
+        try:
+            if failure.action == "dead":
+                dead = await self._bury(delivery, failure)
+            elif failure.action == "schedule":
+                await schedule_retry(
+                    self._publisher,
+                    self._wiring.name,
+                    delivery,
+                    failure,
+                    first_seen=_first_seen(delivery, now),
+                    now=now,
+                )
+            await progress.result(failure.outcome, **_said(failure, envelope, now, dead))
+        except SealaneError as error:
+            log.warning("the verdict cannot be stored now, the message stays on the bus: %s", error)
+            await delivery.answer(self._outgoing, _STORE_AGAIN)
+            return "retry"
+        await delivery.answer(self._outgoing, _verb(failure))
+        return failure.outcome
+
+    async def _bury(self, delivery: Delivery, failure: Failure) -> PubAck:
+        message = delivery.message
+        return await bury(
+            self._publisher,
+            worker=self._wiring.name,
+            stream=delivery.stream,
+            sequence=delivery.sequence,
+            event_type=event_type_of(self._wiring.name, message.subject),
+            original=message.headers or {},
+            body=message.data,
+            failure=failure,
+            attempts=delivery.attempt,
+        )
+
+    async def crashed(self, delivery: Delivery, runs: int) -> str:
+        """Bury a message which ended its process in `runs` lone runs."""
+        text = f"the process died {runs} times while it handled this message alone; replay it once the worker is mended"
+        try:
+            envelope, _ = self._read(delivery)
+        except UnfitError:
+            envelope = _anonymous(self._wiring.name, delivery)
+        return await self._fail(delivery, envelope, Failure("dead", "crash", "CrashFuse", text), None)
+
+
+def _verb(failure: Failure) -> bytes:
+    if failure.action == "dead":
+        return (
+            TERM + b" " + f"{failure.reason}: {failure.message}".encode("ascii", "replace")[:200].replace(b"\n", b" ")
+        )
+    if failure.action == "nak":
+        return NAK + b' {"delay": %d}' % int(failure.after.total_seconds() * 1_000_000_000)
+    return ACK
+
+
+def _said(failure: Failure, envelope: Envelope, now: datetime, dead: PubAck | None) -> dict[str, Any]:
+    said: dict[str, Any] = {"message": failure.message, "error": failure.error}
+    if dead is not None:
+        identity = {"type": envelope.type, "source": envelope.source, "id": envelope.id}
+        return said | {"dead": identity | {"stream": dead.stream, "sequence": dead.sequence}}
+    return said | {"retry_at": (now + failure.after).isoformat(timespec="milliseconds")}
+
+
+def _first_seen(delivery: Delivery, now: datetime) -> datetime:
+    text = (delivery.message.headers or {}).get(names.FIRST_SEEN)
+    try:
+        return datetime.fromisoformat(text) if text else now
+    except ValueError:
+        return now
+
+
+def _anonymous(worker: str, delivery: Delivery) -> Envelope:
+    """Stand in for an envelope that cannot be read, or that a tick does not have."""
+    source, event_id = f"/sealane/streams/{delivery.stream}", str(delivery.sequence)
+    subject = event_type_of(worker, delivery.message.subject)
+    return Envelope(id=event_id, source=source, type=subject, run=run_id(source, event_id))
+
+
+def _explain(error: ValidationError) -> str:
+    """Say pydantic's findings in one line: field, what is wrong. Values are left out: they may be anything."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    parts = [f"{'.'.join(map(str, item['loc'])) or 'the body'}: {item['msg']}" for item in found[:5]]
+    more = f" (and {len(found) - 5} more)" if len(found) > len(parts) else ""
+    return f"the event does not fit its schema: {'; '.join(parts)}{more}"

@@ -1,0 +1,71 @@
+"""One timer for everything that a process holds: leases on messages, and progress that is due to be heard."""
+
+import asyncio
+import logging
+import time
+
+import nats.errors
+
+from workers.bus.connection import Connection
+from workers.bus.delivery import Delivery
+from workers.bus.hold import Hold
+from workers.bus.progress import QUIET_SECONDS, BusProgress
+
+log = logging.getLogger(__name__)
+_BEAT = 0.1
+_STUCK = 1.1
+"""A handler that did not even obey its cancellation loses its lease a little after its time limit."""
+
+
+class Heart:
+    """Extends the leases of what runs and what waits, three times per `ack_wait`; a stuck handler loses its own."""
+
+    def __init__(self, hold: Hold, outgoing: Connection, *, ack_wait: float, time_limit: float) -> None:
+        self._hold = hold
+        self._outgoing = outgoing
+        self._interval = ack_wait / 3
+        self._limit = time_limit * _STUCK
+        self._speaking: dict[int, tuple[Delivery, BusProgress]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._task = asyncio.create_task(self._beating(), name="heartbeats")
+
+    def stop(self) -> None:
+        """Stop beating."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def listen(self, delivery: Delivery, progress: BusProgress) -> None:
+        """Let this progress be heard once the handling has taken a while."""
+        self._speaking[id(delivery)] = (delivery, progress)
+
+    def forget(self, delivery: Delivery) -> None:
+        """The handling is over."""
+        self._speaking.pop(id(delivery), None)
+
+    async def _beating(self) -> None:
+        due = time.monotonic() + self._interval
+        while True:
+            await asyncio.sleep(min(_BEAT, self._interval))
+            now = time.monotonic()
+            for key, (delivery, progress) in list(self._speaking.items()):
+                if delivery.started_at is not None and now - delivery.started_at > QUIET_SECONDS:
+                    progress.speak()
+                    self._speaking.pop(key, None)
+            if now >= due:
+                due = now + self._interval
+                await self._extend(now)
+
+    async def _extend(self, now: float) -> None:
+        for delivery in tuple(self._hold):
+            if delivery.started_at is not None and now - delivery.started_at > self._limit:
+                continue
+            if now - delivery.received_at < self._interval / 2:
+                continue
+            try:
+                await delivery.still_working(self._outgoing)
+            except nats.errors.Error as error:
+                log.warning("a lease was not extended: %s", error)
+                return

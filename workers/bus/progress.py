@@ -1,0 +1,137 @@
+"""The port Progress on the bus: cheap for what is quick, live for what takes longer.
+
+Steps and lines are kept back until the handling has taken a quarter of a second; then they are published as they
+come. Either way the result carries the steps, so that quick work needs one message only.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydantic_core import to_json
+
+from schemas.envelope import Envelope, now
+from schemas.identity import digest_of
+from workers.bus.delivery import Delivery
+from workers.bus.publisher import Publisher
+from workers.failures import SealaneError
+
+log = logging.getLogger(__name__)
+QUIET_SECONDS = 0.25
+_LINE_LIMIT = 4096
+_KEPT_LINES = 200
+
+
+class BusProgress:
+    """What one handling of one event says. `speak()` ends the quiet time."""
+
+    def __init__(self, publisher: Publisher, worker: str, delivery: Delivery, envelope: Envelope) -> None:
+        self._publisher = publisher
+        self._worker = worker
+        self._subject = f"progress.{worker}.{envelope.run}"
+        self._envelope = envelope
+        self._attempt = delivery.attempt
+        self._delivery = delivery
+        self._key = (envelope.message_id, str(delivery.sequence), str(delivery.delivered))
+        self.traceparent: str | None = None
+        self._n = 0
+        self._loud = False
+        self._kept: list[dict[str, Any]] = []
+        self._steps: list[dict[str, Any]] = []
+        self._sending: set[asyncio.Task[None]] = set()
+        self._started = time.monotonic()
+
+    @asynccontextmanager
+    async def step(self, name: str) -> AsyncIterator[None]:
+        """See workers.ports.Progress."""
+        step: dict[str, Any] = {"name": name, "state": "began", "seconds": None}
+        self._steps.append(step)
+        self._say({"kind": "step", "step": name, "state": "began"})
+        started = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            self._end(step, "failed", started)
+            raise
+        self._end(step, "done", started)
+
+    def log(self, message: str) -> None:
+        """See workers.ports.Progress."""
+        self._say({"kind": "log", "message": message[:_LINE_LIMIT]})
+
+    def speak(self) -> None:
+        """Publish what was kept back, and everything from now on at once."""
+        if not self._loud:
+            self._loud = True
+            kept, self._kept = self._kept, []
+            self._send(self._message({"kind": "started"}))
+            for message in kept:
+                self._send(message)
+
+    async def result(self, outcome: str, **more: Any) -> None:
+        """Store the result; returns once it is stored. Raises Unavailable."""
+        message = {
+            "kind": "result",
+            "outcome": outcome,
+            "seconds": round(time.monotonic() - self._started, 6),
+            "steps": self._steps,
+            "logs": [kept["message"] for kept in self._kept if kept["kind"] == "log"],
+        } | more
+        if self._sending:
+            await asyncio.wait(self._sending)
+        numbered = self._message(message)
+        await self._publisher.publish(
+            self._subject, to_json(numbered), self._headers(), message_id=self._id(numbered["n"])
+        )
+
+    def _end(self, step: dict[str, Any], state: str, started: float) -> None:
+        step["state"], step["seconds"] = state, round(time.monotonic() - started, 6)
+        self._say({"kind": "step", "step": step["name"], "state": state, "seconds": step["seconds"]})
+
+    def _say(self, what: dict[str, Any]) -> None:
+        if self._loud:
+            self._send(self._message(what))
+        elif len(self._kept) < _KEPT_LINES:
+            self._kept.append(self._message(what))
+
+    def _message(self, what: dict[str, Any]) -> dict[str, Any]:
+        envelope = self._envelope
+        self._n += 1
+        return {
+            "worker": self._worker,
+            "run": envelope.run,
+            "event": {
+                "type": envelope.type,
+                "source": envelope.source,
+                "id": envelope.id,
+                "subject": envelope.subject,
+                "stream": self._delivery.stream,
+                "sequence": self._delivery.sequence,
+            },
+            "attempt": self._attempt,
+            "n": self._n,
+            "at": now(),
+        } | what
+
+    def _send(self, message: dict[str, Any]) -> None:
+        task = asyncio.create_task(self._publish(message))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _publish(self, message: dict[str, Any]) -> None:
+        try:
+            await self._publisher.publish(
+                self._subject, to_json(message), self._headers(), message_id=self._id(message["n"])
+            )
+        except SealaneError as error:
+            # A step that nobody hears must not fail the work; the result is stored or the work is repeated.
+            log.warning("progress of %s was not stored: %s", self._subject, error)
+
+    def _headers(self) -> dict[str, str] | None:
+        return {"traceparent": self.traceparent} if self.traceparent else None
+
+    def _id(self, n: int) -> str:
+        return digest_of("progress", self._worker, *self._key, str(n))

@@ -1,0 +1,37 @@
+"""Longer waits are a schedule: the server fires a copy of the event later, so that waiting holds no place.
+
+Source: nats-server ADR-51 (message schedules). The fired copy starts at delivery 1, so attempts travel in a header; the
+server strips `Nats-Msg-Id` from it, so identity stays in the `ce-` headers.
+"""
+
+from datetime import datetime
+
+from schemas.identity import digest_of
+from workers.bus import headers as names
+from workers.bus.deadletters import event_type_of
+from workers.bus.delivery import Delivery
+from workers.bus.publisher import Publisher
+from workers.bus.verdict import Failure
+
+_KEPT = ("ce-", "traceparent", "tracestate", "content-type")
+
+
+async def schedule_retry(
+    publisher: Publisher, worker: str, delivery: Delivery, failure: Failure, *, first_seen: datetime, now: datetime
+) -> None:
+    """Store the schedule of a retry; repeated for the same delivery it is a duplicate."""
+    message = delivery.message
+    key = digest_of("retry", worker, delivery.stream, str(delivery.sequence))
+    used = delivery.attempt if failure.counts else delivery.attempt - 1
+    at = (now + failure.after).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    headers = {name: value for name, value in (message.headers or {}).items() if name.lower().startswith(_KEPT)}
+    headers |= {
+        names.ATTEMPTS: str(used),
+        names.FIRST_SEEN: first_seen.isoformat(timespec="milliseconds"),
+        names.ORIGIN_STREAM: delivery.stream,
+        names.ORIGIN_SEQUENCE: str(delivery.sequence),
+        names.SCHEDULE: f"@at {at}",
+        names.SCHEDULE_TARGET: f"retry.{worker}.{event_type_of(worker, message.subject)}",
+        names.TTL: "never",
+    }
+    await publisher.publish(f"schedule.{worker}.{key}", message.data, headers, message_id=key)
