@@ -95,7 +95,6 @@ async def connect(
     async def on_disconnect() -> None:
         log.warning("NATS: connection lost, trying again until it is back")
 
-    options = {"nkeys_seed_str": seed} if seed else {}
     connecting = client.connect(
         servers.split(","),
         name=f"sealane {identity}",
@@ -104,13 +103,13 @@ async def connect(
         reconnected_cb=on_reconnect,
         disconnected_cb=on_disconnect,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=reconnect_wait,
+        reconnect_time_wait=reconnect_wait,  # type: ignore[arg-type] # seconds, fractions work
         ping_interval=PING_INTERVAL,
         max_outstanding_pings=2,
         connect_timeout=2,
         pending_size=PENDING_BYTES,
         drain_timeout=5,
-        **options,
+        nkeys_seed_str=seed,
     )
     try:
         await asyncio.wait_for(connecting, first_wait)

@@ -42,7 +42,7 @@ class Heart:
         self._speaking[id(delivery)] = (delivery, progress)
 
     def forget(self, delivery: Delivery) -> None:
-        """The handling is over."""
+        """Stop listening: the handling is over."""
         self._speaking.pop(id(delivery), None)
 
     async def _beating(self) -> None:

@@ -6,14 +6,14 @@ the process dies again, only it is to blame. The rest waits.
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 
 from workers.bus.delivery import Delivery
 
 _REMEMBERED = 4096
 UNSUSPICIOUS_DELIVERIES = 2
 
-Run = Callable[[Delivery, bool], Awaitable[None]]
+Run = Callable[[Delivery, bool], Coroutine[None, None, None]]
 """Handles a delivery; the flag says whether it runs alone."""
 
 
@@ -85,7 +85,7 @@ class Hold:
         return unstarted
 
     def _start(self, delivery: Delivery, *, alone: bool) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(delivery, alone))  # type: ignore[arg-type] # Run returns a coroutine
+        task = asyncio.get_running_loop().create_task(self._run(delivery, alone))
         self.running[task] = delivery
         task.add_done_callback(self._ended)
 

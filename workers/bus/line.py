@@ -1,5 +1,7 @@
-"""Stopping the line: when most of a worker's last events became dead letters, something is wrong with the world or
-with the worker, and going on would only drain the stream into DEAD.
+"""Stopping the line.
+
+When most of a worker's last events became dead letters, something is wrong with the world or with the worker, and
+going on would only drain the stream into DEAD.
 
 The state is one JSON value per worker in the KV bucket `lines`, so that it holds for all replicas; it also holds the
 crash fuse's count of lone runs. Written by compare-and-set, read by direct get: no watch, no ordered consumer.

@@ -113,4 +113,4 @@ class LineGuard:
             )
 
     def _wait_before_probe(self, probes: int) -> float:
-        return min(self._first_probe * 2 ** min(probes, 10), _LAST_PROBE)
+        return min(self._first_probe * float(2 ** min(probes, 10)), _LAST_PROBE)

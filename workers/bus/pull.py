@@ -78,7 +78,7 @@ class Pull:
         self.trouble = "stopped"
         if subscription is not None:
             try:
-                await asyncio.wait_for(subscription.drain(), timeout=5)
+                await asyncio.wait_for(subscription.drain(), timeout=5)  # type: ignore[no-untyped-call] # nats-py
             except (nats.errors.Error, TimeoutError):
                 log.warning("the pull from %s/%s ended while the server was away", self.stream, self.consumer)
 

@@ -31,7 +31,7 @@ class Tracing:
             yield envelope.traceparent
             return
         carrier = {"traceparent": envelope.traceparent or "", "tracestate": envelope.tracestate or ""}
-        attributes = {
+        attributes: dict[str, str | int] = {
             "messaging.system": "nats",
             "messaging.destination.name": delivery.stream,
             "messaging.consumer.group.name": delivery.consumer,

@@ -61,7 +61,8 @@ def wire(card: Card, handler: Handler) -> Wiring:
     for parameter in parameters:
         if parameter.name not in hints:
             raise WiringError(f"{card.name}: parameter {parameter.name!r} has no type, so nothing can be given to it")
-    event_parameter, consumes = None, ()
+    event_parameter: str | None = None
+    consumes: tuple[type[Event], ...] = ()
     if parameters:
         first = parameters[0].name
         consumes = _events_in(hints[first])
