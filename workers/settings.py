@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.registries import RegistryAccess
+from workers.retention import Retention
 from workers.signing import SigningRules
 
 
@@ -36,6 +37,8 @@ class Settings(BaseSettings):
     """How long a stopping worker lets its handlers finish before it hands back the rest."""
     lease: timedelta = timedelta(seconds=20)
     """How long a claim stays with a silent holder before another may take it over."""
+    retention: Retention = Retention()
+    """How much the streams of the bus keep, for how long, and in how many copies."""
     metrics_port: int = 0
     """Port of /metrics, /livez and /readyz of a worker process; 0 takes a free one and logs it, -1 turns it off."""
     log_level: str = "INFO"

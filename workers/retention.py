@@ -1,0 +1,37 @@
+"""How much the bus keeps, for how long, and in how many copies."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_GIB = 1024**3
+
+
+class Retention(BaseModel):
+    """What the streams of the bus are sized by. Sizes are bytes and a cap, not a reservation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    replicas: Literal[1, 3] = 1
+    """Copies of each message: 1 survives a crash of the server, 3 (a cluster) also the loss of a machine."""
+    max_payload: int = Field(default=1024 * 1024, ge=256 * 1024)
+    """The server's own limit on a message; events stay 64 KiB below it, so that a dead letter always fits."""
+    events_bytes: int = Field(default=8 * _GIB, gt=0)
+    """EVENTS refuses new events when it holds this much."""
+    events_age: timedelta = timedelta(days=14)
+    """How long events, retries and ticks can be replayed: at least twice the longest replay anybody plans."""
+    duplicate_window: timedelta = timedelta(minutes=30)
+    """How long the server remembers message ids: about 143 bytes of memory an id."""
+    progress_bytes: int = Field(default=2 * _GIB, gt=0)
+    """PROGRESS drops its oldest messages when it holds this much."""
+    progress_age: timedelta = timedelta(days=14)
+    """How long progress can be read."""
+    progress_per_run: int = Field(default=2000, gt=0)
+    """Progress messages kept of one run at one worker; the oldest are dropped first."""
+    dead_bytes: int = Field(default=2 * _GIB, gt=0)
+    """DEAD refuses new dead letters when it holds this much: their originals then stay where they are."""
+    dead_age: timedelta = timedelta(days=90)
+    """How long dead letters wait for somebody to look at them."""
+    claims_bytes: int = Field(default=_GIB, gt=0)
+    """Claims are refused when the bucket holds this much."""
