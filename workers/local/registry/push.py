@@ -63,7 +63,7 @@ class _Client:
         self._host = host
         self._name = name
         self._basic = base64.b64encode(f"{username}:{password}".encode()).decode() if username else ""
-        self._token = ""
+        self._authorization = ""
         self._connection = HTTPConnection(host, timeout=_TIMEOUT)
 
     def close(self) -> None:
@@ -91,29 +91,32 @@ class _Client:
     ) -> tuple[int, Mapping[str, str]]:
         status, answer, _ = self._send(method, path, body, headers)
         if status == _UNAUTHORIZED and self._basic:
-            self._fetch_token(answer.get("www-authenticate", ""))
+            self._authorize(answer.get("www-authenticate", ""))
             status, answer, _ = self._send(method, path, body, headers)
         return status, answer
 
-    def _fetch_token(self, challenge: str) -> None:
+    def _authorize(self, challenge: str) -> None:
+        if challenge.lower().startswith("basic"):
+            self._authorization = f"Basic {self._basic}"
+            return
         parameters = dict(_PARAMETER.findall(challenge))
         realm = urlsplit(parameters.get("realm", ""))
         if realm.netloc != self._host:
             raise PushError(f"{self._host} sends us to another host for a token, which gets no password from us")
         scope = f"repository:{self._name}:pull,push"
         query = urlencode({"service": parameters.get("service", ""), "scope": scope})
-        self._token = ""
+        self._authorization = ""
         headers = {"Authorization": f"Basic {self._basic}"}
         status, _, body = self._send("GET", f"{realm.path}?{query}", b"", headers)
         _expect(status, _OK, f"get a token from {self._host}")
-        self._token = str(json.loads(body)["token"])
+        self._authorization = f"Bearer {json.loads(body)['token']}"
 
     def _send(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None
     ) -> tuple[int, Mapping[str, str], bytes]:
         sent = dict(headers or {})
-        if self._token:
-            sent["Authorization"] = f"Bearer {self._token}"
+        if self._authorization:
+            sent["Authorization"] = self._authorization
         self._connection.request(method, path, body=body or None, headers=sent)
         response = self._connection.getresponse()
         answer = response.read()
