@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from schemas.images import ImageAttested, ImagePushed, split_reference
@@ -59,6 +60,8 @@ class Border:
         self.calls: list[str] = []
         self.break_at: dict[int, tuple[str, Callable[[], BaseException]]] = {}
         self.before: dict[str, Callable[[], Any]] = {}
+        self.chance: Random | None = None
+        """Makes calls take a varying number of turns, there and back."""
 
     def guard(self, port: Any, name: str) -> Any:
         """Return the port behind this border."""
@@ -78,10 +81,16 @@ class Border:
             await hook()
         if when == "before":
             raise failure()
+        await self._dawdle()
         result = await call()
+        await self._dawdle()
         if when == "after":
             raise failure()
         return result
+
+    async def _dawdle(self) -> None:
+        for _ in range(self.chance.randrange(8) if self.chance else 0):
+            await asyncio.sleep(0)
 
 
 class _Guarded:

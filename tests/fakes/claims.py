@@ -47,12 +47,12 @@ class FakeLease:
 
 
 class FakeClaims:
-    """One owner a key at a time. `weak` lets every newcomer take over at once, as if all leases had run out."""
+    """One owner a key at a time; the first `steals` newcomers take over at once, as if a lease had run out."""
 
-    def __init__(self, *, seconds: float = 20.0, weak: bool = False) -> None:
+    def __init__(self, *, seconds: float = 20.0, steals: int = 0) -> None:
         self.entries: dict[str, Entry] = {}
         self.seconds = seconds
-        self.weak = weak
+        self.steals = steals
         self._changed = asyncio.Condition()
 
     async def silence(self) -> None:
@@ -83,10 +83,12 @@ class FakeClaims:
     async def _taken(self, entry: Entry) -> FakeLease | None:
         async with self._changed:
             await self._changed.wait_for(
-                lambda: entry.result is not None or entry.owner is None or entry.silent or self.weak
+                lambda: entry.result is not None or entry.owner is None or entry.silent or self.steals > 0
             )
             if entry.result is not None:
                 return None
+            if entry.owner is not None and not entry.silent:
+                self.steals -= 1
             entry.attempt += 1
             entry.owner, entry.silent = FakeLease(entry, self.seconds), False
             return entry.owner
