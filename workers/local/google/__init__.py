@@ -1,0 +1,11 @@
+"""Google's services on one machine: Cloud KMS, Container Analysis and Binary Authorization over gRPC and REST.
+
+Both wire forms are served from one method table that is read out of the installed client libraries (`table.py`), so
+the official clients and `gcloud` talk to these servers as they talk to the cloud. Each room below holds one service
+and says in its docstring which API page it follows and what it leaves out.
+"""
+
+from workers.local.google.faults import Faults
+from workers.local.google.server import GoogleServices
+
+__all__ = ["Faults", "GoogleServices"]

@@ -1,0 +1,180 @@
+"""What tests may do to the services: quotas, latency, read lag, failures, lost answers; and a log of every call.
+
+Methods are named as in the API, without the service: "CreateOccurrence". The same switches are reachable from other
+processes as JSON: `POST /__faults__` on the REST port takes the arguments of `Faults.apply`, `GET /__faults__` answers
+`Faults.snapshot`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from workers.local.google.status import HTTP_STATUS, ApiError, resource_exhausted
+
+LOG_LENGTH = 20_000
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as it was answered: *at* is Unix time in seconds, *took* seconds, *code* a google.rpc code name."""
+
+    method: str
+    resource: str
+    code: str
+    transport: str
+    at: float
+    took: float
+
+
+@dataclass
+class _Quota:
+    limit: int
+    per: float
+    admitted: deque[float] = field(default_factory=deque)
+
+    def retry_after(self, now: float) -> float:
+        """Seconds until a call is admitted; 0 admits this one (a sliding window)."""
+        while self.admitted and now - self.admitted[0] >= self.per:
+            self.admitted.popleft()
+        if len(self.admitted) < self.limit:
+            self.admitted.append(now)
+            return 0.0
+        return self.admitted[0] + self.per - now if self.admitted else self.per
+
+
+@dataclass
+class _Failures:
+    times: int
+    code: str
+
+
+class Faults:
+    """The switches of one `GoogleServices`, all off at first, and its record of calls.
+
+    `calls` counts the answers of each method, `log` holds the last 20,000 of them.
+    `list_lag` and `get_lag` are how many seconds a created occurrence stays invisible to lists and to GetOccurrence.
+    `conflict` says when CreateOccurrence answers ALREADY_EXISTS for an attestation: "identical" (same note, resource,
+    payload and signatures), "resource" (same note and resource) or "never".
+    """
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.log: deque[Call] = deque(maxlen=LOG_LENGTH)
+        self.list_lag = 0.0
+        self.get_lag = 0.0
+        self.conflict = "identical"
+        self._quotas: dict[str, _Quota] = {}
+        self._delays: dict[str, float] = {}
+        self._failures: dict[str, _Failures] = {}
+        self._lost: dict[str, _Failures] = {}
+
+    def quota(self, method: str, limit: int | None, per: float = 60.0) -> None:
+        """Admit *limit* calls of *method* in any *per* seconds; None lifts the quota."""
+        if limit is None:
+            self._quotas.pop(method, None)
+        else:
+            self._quotas[method] = _Quota(limit, per)
+
+    def delay(self, method: str, seconds: float) -> None:
+        """Let every call of *method* take at least *seconds*."""
+        self._delays[method] = seconds
+
+    def lag(self, seconds: float, *, get: float = 0.0) -> None:
+        """Keep a created occurrence out of lists for *seconds*, and out of GetOccurrence for *get* seconds."""
+        self.list_lag, self.get_lag = seconds, get
+
+    def fail(self, method: str, times: int = 1, code: str = "UNAVAILABLE") -> None:
+        """Answer the next *times* calls of *method* with *code*, doing nothing."""
+        self._failures[method] = _Failures(times, _known(code))
+
+    def lose(self, method: str, times: int = 1, code: str = "UNAVAILABLE") -> None:
+        """Do the work of the next *times* calls of *method*, then answer *code* as if it had not been done."""
+        self._lost[method] = _Failures(times, _known(code))
+
+    def conflicts(self, when: str) -> None:
+        """Set when a repeated attestation is refused: "identical", "resource" or "never"."""
+        if when not in {"identical", "resource", "never"}:
+            raise ValueError(f'conflict is "identical", "resource" or "never", not {when!r}.')
+        self.conflict = when
+
+    def clear(self) -> None:
+        """Switch everything off and forget the calls."""
+        Faults.__init__(self)
+
+    def apply(self, order: Mapping[str, Any]) -> None:
+        """Apply a JSON order.
+
+        Keys: `clear` (true), `quota` {method: [limit, per]}, `delay` {method: seconds}, `lag` {"list": s, "get": s},
+        `fail` and `lose` {method: [times, code]}, `conflict`. Raises ValueError or TypeError for anything else.
+        """
+        unknown = set(order) - {"clear", "quota", "delay", "lag", "fail", "lose", "conflict"}
+        if unknown:
+            raise ValueError(f"Unknown fault {', '.join(sorted(unknown))}.")
+        if order.get("clear"):
+            self.clear()
+        for method, arguments in order.get("quota", {}).items():
+            self.quota(method, *arguments)
+        for method, seconds in order.get("delay", {}).items():
+            self.delay(method, float(seconds))
+        for method, arguments in order.get("fail", {}).items():
+            self.fail(method, *arguments)
+        for method, arguments in order.get("lose", {}).items():
+            self.lose(method, *arguments)
+        if "lag" in order:
+            self.lag(float(order["lag"].get("list", 0.0)), get=float(order["lag"].get("get", 0.0)))
+        if "conflict" in order:
+            self.conflicts(order["conflict"])
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the switches and the counts as JSON; `log` is not part of it."""
+        return {
+            "calls": dict(self.calls),
+            "quota": {method: [quota.limit, quota.per] for method, quota in self._quotas.items()},
+            "delay": dict(self._delays),
+            "lag": {"list": self.list_lag, "get": self.get_lag},
+            "fail": {method: [failure.times, failure.code] for method, failure in self._failures.items()},
+            "lose": {method: [failure.times, failure.code] for method, failure in self._lost.items()},
+            "conflict": self.conflict,
+        }
+
+    async def before(self, service: str, method: str) -> None:
+        """Delay or refuse a call before its work is done. Raises ApiError."""
+        if self._quotas and (quota := self._quotas.get(method)):
+            wait = quota.retry_after(time.monotonic())
+            if wait:
+                raise resource_exhausted(service, method, limit=quota.limit, per=quota.per, retry_after=wait)
+        if self._delays and (seconds := self._delays.get(method)):
+            await asyncio.sleep(seconds)
+        if self._failures:
+            _spend(self._failures, method, "and nothing was done")
+
+    def after(self, method: str) -> None:
+        """Lose the answer of a call whose work is done. Raises ApiError."""
+        if self._lost:
+            _spend(self._lost, method, "after its work was done")
+
+    def record(self, call: Call) -> None:
+        """Count and log an answered call."""
+        self.calls[call.method] += 1
+        self.log.append(call)
+
+
+def _spend(failures: dict[str, _Failures], method: str, how: str) -> None:
+    failure = failures.get(method)
+    if failure is None:
+        return
+    failure.times -= 1
+    if failure.times <= 0:
+        del failures[method]
+    raise ApiError(failure.code, f"{method} was told by a test to fail {how}.")
+
+
+def _known(code: str) -> str:
+    if code not in HTTP_STATUS or code == "OK":
+        raise ValueError(f"{code} is not an error code of google.rpc.")
+    return code

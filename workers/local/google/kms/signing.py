@@ -1,0 +1,117 @@
+"""GetPublicKey and AsymmetricSign (…/cryptoKeyVersions/getPublicKey, …/cryptoKeyVersions/asymmetricSign).
+
+Checksums are CRC32C as https://cloud.google.com/kms/docs/data-integrity-guidelines asks: those sent are verified before
+anything is signed, and every answer carries its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+import google_crc32c
+from cryptography.hazmat.primitives import serialization
+from google.cloud.kms_v1.types import resources, service
+
+from workers.local.google.api import Handler
+from workers.local.google.kms.versions import Versions, scheme_of
+from workers.local.google.signatures import Scheme
+from workers.local.google.status import invalid_argument
+
+_PublicKey = resources.PublicKey.pb()
+_SignResponse = service.AsymmetricSignResponse.pb()
+_Format = resources.PublicKey.PublicKeyFormat
+_LARGEST_DATA = 64 * 1024
+
+
+class Signing:
+    """Signs with the keys of *versions*; slow algorithms run in *threads*."""
+
+    def __init__(self, versions: Versions, threads: Executor) -> None:
+        self._versions = versions
+        self._threads = threads
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return what answers each method."""
+        return {"GetPublicKey": self.public_key, "AsymmetricSign": self.sign}
+
+    def public_key(self, request: Any) -> Any:
+        """GetPublicKey, as PEM or DER."""
+        version = self._versions.usable(request.name)
+        wanted = request.public_key_format
+        if wanted not in (_Format.PUBLIC_KEY_FORMAT_UNSPECIFIED, _Format.PEM, _Format.DER):
+            raise invalid_argument(
+                f"public_key_format {_Format(wanted).name} does not go with the algorithm of {version.name}.",
+                "public_key_format",
+            )
+        public = self._versions.private_key(version.name).public_key()
+        encoding = serialization.Encoding.DER if wanted == _Format.DER else serialization.Encoding.PEM
+        content = public.public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
+        answer = _PublicKey(
+            name=version.name,
+            algorithm=version.algorithm,
+            protection_level=version.protection_level,
+            public_key_format=wanted or _Format.PEM,
+        )
+        answer.public_key.data = content
+        answer.public_key.crc32c_checksum.value = google_crc32c.value(content)
+        if wanted != _Format.DER:
+            answer.pem = content.decode()
+            answer.pem_crc32c.value = google_crc32c.value(content)
+        return answer
+
+    async def sign(self, request: Any) -> Any:
+        """AsymmetricSign: a digest, or data whose digest is made here."""
+        version = self._versions.usable(request.name)
+        scheme = scheme_of(version.algorithm)
+        digest = _digest(request, scheme)
+        private = self._versions.private_key(version.name)
+        if scheme.slow:
+            loop = asyncio.get_running_loop()
+            signature = await loop.run_in_executor(self._threads, scheme.sign, private, digest)
+        else:
+            signature = scheme.sign(private, digest)
+        answer = _SignResponse(
+            signature=signature,
+            name=version.name,
+            protection_level=version.protection_level,
+            verified_digest_crc32c=request.HasField("digest_crc32c"),
+            verified_data_crc32c=request.HasField("data_crc32c"),
+        )
+        answer.signature_crc32c.value = google_crc32c.value(signature)
+        return answer
+
+
+def _digest(request: Any, scheme: Scheme) -> bytes:
+    """Return the digest to sign. Raises INVALID_ARGUMENT unless the request holds exactly one of the right kind."""
+    kind = request.digest.WhichOneof("digest")
+    if (kind is None) == (not request.data):
+        raise invalid_argument("Exactly one of digest and data must be set.", "digest")
+    if kind is None:
+        if len(request.data) > _LARGEST_DATA:
+            raise invalid_argument(f"data has {len(request.data)} bytes; at most {_LARGEST_DATA} are signed.", "data")
+        _check_crc(request, "data", request.data)
+        return hashlib.new(scheme.digest, request.data).digest()
+    digest: bytes = getattr(request.digest, kind)
+    if kind != scheme.digest:
+        raise invalid_argument(f"The key of {request.name} signs {scheme.digest} digests, not {kind}.", "digest")
+    if len(digest) != hashlib.new(kind).digest_size:
+        raise invalid_argument(f"digest.{kind} has {len(digest)} bytes, not {hashlib.new(kind).digest_size}.", "digest")
+    _check_crc(request, "digest", digest)
+    return digest
+
+
+def _check_crc(request: Any, field: str, content: bytes) -> None:
+    other = "data" if field == "digest" else "digest"
+    if request.HasField(f"{other}_crc32c"):
+        raise invalid_argument(f"{other}_crc32c is set, but {other} is not.", f"{other}_crc32c")
+    if not request.HasField(f"{field}_crc32c"):
+        return
+    sent = getattr(request, f"{field}_crc32c").value
+    if sent != google_crc32c.value(content):
+        raise invalid_argument(
+            f"The checksum in field {field}_crc32c did not match the data in field {field}.", f"{field}_crc32c"
+        )

@@ -1,0 +1,52 @@
+"""Resource names: what each kind looks like, checked before anything is looked up.
+
+The forms are those of the API references; the alphabets of note, occurrence and attestor ids are not documented, so
+the ones accepted here (letters, digits, `-`, `_`, `.`) are the safe ground that all of Google's examples stay on.
+"""
+
+from __future__ import annotations
+
+import re
+
+from workers.local.google.status import invalid_argument
+
+_PROJECT = r"projects/(?:[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]+)*:)?[a-z0-9][a-z0-9-]{0,62}"
+_LOCATION = r"locations/[a-z][a-z0-9-]{0,62}"
+_KMS_ID = r"[a-zA-Z0-9_-]{1,63}"
+_ID = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
+_SCOPE = rf"{_PROJECT}(?:/{_LOCATION})?"
+_KEY_RING = rf"{_PROJECT}/{_LOCATION}/keyRings/{_KMS_ID}"
+
+# kind -> (pattern, how it is written for people)
+_FORMS = {
+    "project": (_PROJECT, "projects/*"),
+    "scope": (_SCOPE, "projects/* or projects/*/locations/*"),
+    "location": (rf"{_PROJECT}/{_LOCATION}", "projects/*/locations/*"),
+    "key ring": (_KEY_RING, "projects/*/locations/*/keyRings/*"),
+    "key": (rf"{_KEY_RING}/cryptoKeys/{_KMS_ID}", "projects/*/locations/*/keyRings/*/cryptoKeys/*"),
+    "key version": (
+        rf"{_KEY_RING}/cryptoKeys/{_KMS_ID}/cryptoKeyVersions/[1-9][0-9]*",
+        "projects/*/locations/*/keyRings/*/cryptoKeys/*/cryptoKeyVersions/*",
+    ),
+    "note": (rf"{_SCOPE}/notes/{_ID}", "projects/*/notes/*"),
+    "occurrence": (rf"{_SCOPE}/occurrences/{_ID}", "projects/*/occurrences/*"),
+    "attestor": (rf"{_PROJECT}/attestors/{_ID}", "projects/*/attestors/*"),
+    "policy": (rf"{_PROJECT}/policy", "projects/*/policy"),
+    "system policy": (r"locations/[a-z][a-z0-9-]{0,62}/policy", "locations/*/policy"),
+    "key id": (_KMS_ID, "1 to 63 letters, digits, - and _"),
+    "id": (_ID, "1 to 128 letters, digits, -, _ and ., beginning with a letter or a digit"),
+}
+_COMPILED = {kind: (re.compile(pattern), form) for kind, (pattern, form) in _FORMS.items()}
+
+
+def check(kind: str, name: str, field: str = "name") -> str:
+    """Return *name* if it is a well-formed name of *kind*; else raise INVALID_ARGUMENT naming *field*."""
+    pattern, form = _COMPILED[kind]
+    if pattern.fullmatch(name) is None:
+        raise invalid_argument(f"{field} is {name!r}, which is no {kind} name; its form is {form}.", field)
+    return name
+
+
+def well_formed(kind: str, name: str) -> bool:
+    """Whether *name* is a well-formed name of *kind*."""
+    return _COMPILED[kind][0].fullmatch(name) is not None

@@ -1,0 +1,47 @@
+"""Pages of lists: sizes within bounds and opaque tokens that fit one list only (https://google.aip.dev/158)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import struct
+from dataclasses import dataclass
+
+from workers.local.google.status import invalid_argument
+
+_FORM = struct.Struct(">Q8s")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a page starts (after the sequence *after*) and how many items it holds; *scope* names its list."""
+
+    scope: str
+    after: int
+    size: int
+
+    def next_token(self, last: int) -> str:
+        """Return the token of the page that follows the item with the sequence *last*."""
+        return base64.urlsafe_b64encode(_FORM.pack(last, _digest(self.scope))).decode().rstrip("=")
+
+
+def page(scope: str, *, size: int, token: str, default: int = 100, maximum: int = 1000) -> Page:
+    """Return the page that a request asks for. Raises INVALID_ARGUMENT for a size out of bounds or a foreign token."""
+    if not 0 <= size <= maximum:
+        raise invalid_argument(f"page_size is {size}; it must be between 0 and {maximum}.", "page_size")
+    return Page(scope, _after(scope, token) if token else 0, size or default)
+
+
+def _after(scope: str, token: str) -> int:
+    try:
+        last, digest = _FORM.unpack(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except (binascii.Error, struct.error, ValueError):
+        raise invalid_argument("page_token is not one that this service gave out.", "page_token") from None
+    if digest != _digest(scope):
+        raise invalid_argument("page_token belongs to another list; parent and filter must stay as they were.")
+    return int(last)
+
+
+def _digest(scope: str) -> bytes:
+    return hashlib.sha256(scope.encode()).digest()[:8]
