@@ -1,6 +1,6 @@
 """What the tests of the bus stand on: a real nats-server each, connections, streams, permissions."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +9,8 @@ import pytest
 from schemas.echoes import EchoAnswered, EchoRequested
 from schemas.images import ImageAttested, ImagePushed
 from workers.bus.connection import Connection, connect
+from workers.bus.identities import ensure_identities, read_seed
+from workers.bus.permissions import derive, render
 from workers.bus.provision import apply
 from workers.bus.streams import topology
 from workers.bus.wiring import Handler, Wiring, wire
@@ -68,3 +70,36 @@ async def provisioned(connection: Connection, wirings: Mapping[str, Wiring], ret
     """Return a connection to a server that has all streams and consumers of `wirings`, and no permissions."""
     await apply(connection, topology(wirings.values(), retention))
     return connection
+
+
+ConnectAs = Callable[[str], Awaitable[Connection]]
+
+
+@pytest.fixture
+async def secured_server(
+    tmp_path: Path, wirings: Mapping[str, Wiring], retention: Retention
+) -> AsyncIterator[NatsServer]:
+    """Run a server with the permissions derived from `wirings`, provisioned by the provisioner."""
+    permissions = derive(wirings.values())
+    keys = ensure_identities(tmp_path, permissions)
+    async with NatsServer(tmp_path / "secured", authorization=render(permissions, keys)) as server:
+        seed = read_seed(tmp_path, "provisioner")
+        provisioner = await connect(server.url, identity="provisioner", seed=seed, first_wait=30)
+        await apply(provisioner, topology(wirings.values(), retention))
+        await provisioner.close()
+        yield server
+
+
+@pytest.fixture
+async def connect_as(secured_server: NatsServer, tmp_path: Path) -> AsyncIterator[ConnectAs]:
+    """Return a function which connects to the secured server as `worker-probe`, `operator`, … for this test."""
+    opened: list[Connection] = []
+
+    async def connect_as(identity: str) -> Connection:
+        seed = read_seed(tmp_path, identity)
+        opened.append(await connect(secured_server.url, identity=identity, seed=seed, first_wait=30))
+        return opened[-1]
+
+    yield connect_as
+    for connection in opened:
+        await connection.close()

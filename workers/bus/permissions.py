@@ -1,0 +1,194 @@
+"""Who may do what on NATS, derived from the workers' signatures and cards, rendered for the server.
+
+A permission is a subject that an identity may publish to or subscribe to; the JetStream API is subjects, too. The
+server checks the subject that is published to, never where an answer goes, and fires a schedule at any subject of its
+stream: therefore everybody's own things are in streams or subjects of their own.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from schemas.catalogue import CATALOGUE
+from workers.bus.check import needed_streams
+from workers.bus.streams import CLAIMS, CRON, DEAD, EVENTS, LINES, PROGRESS, retry_stream
+from workers.bus.streams import consumers as consumers_of
+from workers.bus.wiring import Wiring
+
+PROVISIONER = "provisioner"
+OPERATOR = "operator"
+GATEWAY = "gateway"
+BRIDGE = "bridge"
+_BRIDGED = ("image.pushed", "occurrence.created", "scan.requested")
+"""What the bridge carries as long as its room does not say so itself."""
+_READ = (EVENTS, PROGRESS, DEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What one identity may do. Subjects with NATS wildcards; `never_publish` wins over `publish`."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    never_publish: tuple[str, ...] = ()
+
+
+def identity_of(worker: str) -> str:
+    """Return the identity under which a worker connects."""
+    return BRIDGE if worker == BRIDGE else f"worker-{worker}"
+
+
+def inbox(identity: str) -> str:
+    """Return the subjects on which an identity, and nobody else, gets its answers."""
+    return f"_INBOX_{identity}.>"
+
+
+def derive(wirings: Iterable[Wiring]) -> dict[str, Permissions]:
+    """Derive the permissions of every identity."""
+    workers = sorted(wirings, key=lambda wiring: wiring.name)
+    found = {
+        PROVISIONER: _provisioner(),
+        OPERATOR: _operator(workers),
+        GATEWAY: _gateway(workers),
+        BRIDGE: _bridge(),
+    }
+    return found | {identity_of(wiring.name): _worker(wiring) for wiring in workers}
+
+
+def render(permissions: Mapping[str, Permissions], public_keys: Mapping[str, str]) -> str:
+    """Write the server's block `authorization { … }`. `public_keys`: identity → nkey (U…). Raises KeyError."""
+    lines = ["authorization {", "  users = ["]
+    for identity, allowed in permissions.items():
+        publish = f"allow: {json.dumps(allowed.publish)}"
+        if allowed.never_publish:
+            publish += f", deny: {json.dumps(allowed.never_publish)}"
+        lines += [
+            f"    # {identity}",
+            f"    {{ nkey: {public_keys[identity]}",
+            "      permissions: {",
+            f"        publish: {{ {publish} }}",
+            f"        subscribe: {{ allow: {json.dumps(allowed.subscribe)} }}",
+            "      } }",
+        ]
+    return "\n".join([*lines, "  ]", "}", ""])
+
+
+def permissions_table(permissions: Mapping[str, Permissions]) -> list[dict[str, str | list[str]]]:
+    """Return the permissions as rows for people and programs, one an identity."""
+    return [
+        {
+            "identity": identity,
+            "publish": list(allowed.publish),
+            "never": list(allowed.never_publish),
+            "subscribe": list(allowed.subscribe),
+        }
+        for identity, allowed in permissions.items()
+    ]
+
+
+def _worker(wiring: Wiring) -> Permissions:
+    name, own = wiring.name, inbox(identity_of(wiring.name))
+    publish = [own, *wiring.emitted_types, f"schedule.{name}.>", f"progress.{name}.>", f"dead.{name}.>"]
+    publish += [f"$JS.API.STREAM.INFO.{stream.name}" for stream in needed_streams(wiring)]
+    for consumer in consumers_of(wiring):
+        place = f"{consumer.stream}.{consumer.name}"
+        publish += [
+            f"$JS.API.CONSUMER.INFO.{place}",
+            f"$JS.API.CONSUMER.MSG.NEXT.{place}",
+            # By sequence: for what no client can parse.
+            f"$JS.API.STREAM.MSG.GET.{consumer.stream}",
+            f"$JS.ACK.{place}.>",
+            f"$JS.ACK.*.*.{place}.>",
+        ]
+    publish += _key(LINES, name)
+    if wiring.card.claims:
+        publish += _key(CLAIMS, f"{name}.>")
+    return Permissions(publish=tuple(publish), subscribe=(own,))
+
+
+def _key(bucket: str, key: str) -> list[str]:
+    """Allow to read and write keys of a bucket, and nothing else of it."""
+    subject = f"$KV.{bucket.removeprefix('KV_')}.{key}"
+    return [subject, f"$JS.API.DIRECT.GET.{bucket}.{subject}"]
+
+
+def _bridge() -> Permissions:
+    types = [event_type for event_type in _BRIDGED if event_type in CATALOGUE]
+    return Permissions(
+        publish=(inbox(BRIDGE), *types, "progress.bridge.>", f"$JS.API.STREAM.INFO.{EVENTS}"),
+        subscribe=(inbox(BRIDGE),),
+    )
+
+
+def _gateway(workers: Iterable[Wiring]) -> Permissions:
+    return Permissions(
+        publish=(inbox(GATEWAY), *sorted(CATALOGUE), *_reading(_READ)),
+        subscribe=(inbox(GATEWAY), *sorted(CATALOGUE), "progress.>", "dead.>"),
+        never_publish=_durables(workers),
+    )
+
+
+def _operator(workers: list[Wiring]) -> Permissions:
+    retries = [retry_stream(wiring.name) for wiring in workers]
+    publish = [
+        inbox(OPERATOR),
+        *sorted(CATALOGUE),
+        *_reading(_READ),
+        "$JS.API.INFO",
+        "$JS.API.STREAM.NAMES",
+        "$JS.API.STREAM.LIST",
+        "$JS.API.CONSUMER.NAMES.*",
+        "$JS.API.CONSUMER.LIST.*",
+        f"$JS.API.STREAM.MSG.DELETE.{DEAD}",
+        *(f"$JS.API.STREAM.MSG.GET.{stream}" for stream in (CRON, *retries)),
+        *(f"$JS.API.DIRECT.GET.{stream}.>" for stream in retries),
+        *(f"retry.{wiring.name}.>" for wiring in workers),
+        *(subject for wiring in workers for subject in _key(LINES, wiring.name)),
+        *(subject for wiring in workers if wiring.card.claims for subject in _key(CLAIMS, f"{wiring.name}.>")),
+    ]
+    return Permissions(
+        publish=tuple(publish),
+        subscribe=(inbox(OPERATOR), *sorted(CATALOGUE), "progress.>", "dead.>"),
+        never_publish=_durables(workers),
+    )
+
+
+def _reading(streams: Iterable[str]) -> list[str]:
+    """Allow to read whole streams, with consumers of one's own."""
+    found = ["$JS.API.STREAM.INFO.*", "$JS.API.CONSUMER.INFO.*.*"]
+    for stream in streams:
+        found += [
+            f"$JS.API.DIRECT.GET.{stream}",
+            f"$JS.API.DIRECT.GET.{stream}.>",
+            f"$JS.API.STREAM.MSG.GET.{stream}",
+            f"$JS.API.CONSUMER.CREATE.{stream}.>",
+            f"$JS.API.CONSUMER.DELETE.{stream}.*",
+            f"$JS.API.CONSUMER.MSG.NEXT.{stream}.*",
+            f"$JS.FC.{stream}.>",
+        ]
+    return found
+
+
+def _durables(workers: Iterable[Wiring]) -> tuple[str, ...]:
+    """Whoever may have consumers of its own must not touch the workers': neither their settings nor their messages."""
+    durables = [consumer for wiring in workers for consumer in consumers_of(wiring) if consumer.stream in _READ]
+    return tuple(
+        subject
+        for place in (f"{durable.stream}.{durable.name}" for durable in durables)
+        for subject in (
+            f"$JS.API.CONSUMER.CREATE.{place}",
+            f"$JS.API.CONSUMER.CREATE.{place}.>",
+            f"$JS.API.CONSUMER.DELETE.{place}",
+            f"$JS.API.CONSUMER.MSG.NEXT.{place}",
+        )
+    )
+
+
+def _provisioner() -> Permissions:
+    verbs = [f"STREAM.{verb}.*" for verb in ("CREATE", "UPDATE", "DELETE", "INFO")]
+    verbs += ["STREAM.NAMES", "STREAM.LIST", "CONSUMER.CREATE.>", "CONSUMER.INFO.*.*", "CONSUMER.LIST.*", "INFO"]
+    verbs += [f"STREAM.MSG.GET.{CRON}"]
+    return Permissions(
+        publish=(inbox(PROVISIONER), *(f"$JS.API.{verb}" for verb in verbs), "cron.*"),
+        subscribe=(inbox(PROVISIONER),),
+    )
