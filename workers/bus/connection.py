@@ -31,6 +31,7 @@ class Connection:
     inbox_prefix: str
     reconnected: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Called after every reconnect: outstanding pulls and publishes are gone by then."""
+    closing: bool = False
     refusals: list[str] = field(default_factory=list)
     """Permission errors: they arrive only here, the caller sees a timeout."""
 
@@ -61,6 +62,7 @@ class Connection:
 
     async def close(self) -> None:
         """Flush what is pending and close."""
+        self.closing = True
         try:
             if self.client.is_connected:
                 await self.client.flush(timeout=2)
@@ -93,7 +95,8 @@ async def connect(
             await callback()
 
     async def on_disconnect() -> None:
-        log.warning("NATS: connection lost, trying again until it is back")
+        if not connection.closing:
+            log.warning("NATS: connection lost, trying again until it is back")
 
     connecting = client.connect(
         servers.split(","),
