@@ -28,7 +28,8 @@ async def publisher(provisioned: Connection) -> AsyncIterator[Publisher]:
 async def say(publisher: Publisher, first: int, count: int, run: str = "r") -> None:
     """Store numbered messages, one after the other."""
     for number in range(first, first + count):
-XX
+        text = str(number)
+        await publisher.publish(f"progress.w.{run}", text.encode(), {"ce-id": text}, message_id=run + text)
 
 
 async def take(stream: AsyncIterator[Stored], count: int) -> list[int]:
