@@ -232,5 +232,5 @@ def _encodable(name: str, value: str) -> None:
 
 
 def percent_encoded(value: str) -> str:
-    """Return a text as a header value: space, quote, percent and all outside U+0021–007E percent-encoded."""
+    """Return a text as a header value: space, quote, percent and all outside U+0021 to 007E percent-encoded."""
     return value if _PLAIN(value) else quote(value, safe=_SAFE)
