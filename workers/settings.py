@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from workers.registries import RegistryAccess
 from workers.retention import Retention
@@ -27,8 +27,9 @@ class Settings(BaseSettings):
     """Google Cloud project in which this installation works."""
     registries: tuple[RegistryAccess, ...] = ()
     """The registries that may be asked, each with its credentials. None but these is ever contacted."""
-    signing_rules: SigningRules = SigningRules()
-    """Which attestor signs which images with which key. No rule means not signed, visibly."""
+    signing_rules: Annotated[SigningRules, NoDecode] = SigningRules()
+    """Which attestor signs which images with which key: a JSON list, or the path of a JSON file that holds it. No rule
+    means not signed, visibly."""
     google_endpoint: str | None = None
     """HOST:PORT of a plain-text gRPC endpoint for all Google services (the local world); unset means Google."""
     google_token: str | None = None
@@ -41,6 +42,8 @@ class Settings(BaseSettings):
     """How much the streams of the bus keep, for how long, and in how many copies."""
     metrics_port: int = 0
     """Port of /metrics, /livez and /readyz of a worker process; 0 takes a free one and logs it, -1 turns it off."""
+    metrics_host: str = "127.0.0.1"
+    """Address that /metrics, /livez and /readyz listen on; 0.0.0.0 in a container that others probe."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     otlp_endpoint: str | None = None

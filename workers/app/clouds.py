@@ -1,0 +1,86 @@
+"""The clouds behind the ports: one adapter per port type, built when a worker of this process first asks for it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+from workers.adapters.clock import SystemClock
+from workers.adapters.secrets import read_secret
+from workers.app.redaction import conceal
+from workers.bus.wiring import Wiring
+from workers.failures import Invalid
+from workers.ports import Attestations, Attestors, Claims, Clock, Images, Progress, SigningKeys
+from workers.settings import Settings
+from workers.signing import SigningRules
+
+FROM_THE_BUS = frozenset({Progress, Claims})
+"""Ports that the bus itself gives, one per worker or per message."""
+
+
+class Clouds:
+    """The adapters of one process, shared by its workers. Use as an async context manager: it closes them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._built: dict[type, Any] = {Clock: SystemClock(), SigningRules: settings.signing_rules}
+        self._builders: dict[type, Callable[[], Awaitable[Any]]] = {
+            Attestations: self._attestations,
+            Attestors: self._attestors,
+            Images: self._images,
+            SigningKeys: self._signing_keys,
+        }
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def ports_for(self, wiring: Wiring) -> Mapping[type, Any]:
+        """Return an adapter for each port that the worker asks for, less those of the bus. Raises Invalid."""
+        return {port: await self.port(port) for port in wiring.ports.values() if port not in FROM_THE_BUS}
+
+    async def port(self, port: type) -> Any:
+        """Return the adapter of a port. Raises Invalid when there is none, or a setting that it needs is missing."""
+        if port not in self._built:
+            build = self._builders.get(port)
+            if build is None:
+                raise Invalid(f"no adapter gives the port {port.__name__}: add one in workers/app/clouds.py")
+            self._built[port] = await build()
+        return self._built[port]
+
+    async def _google(self) -> Any:
+        """Return the connection that all Google adapters share."""
+        from workers.adapters.google.connection import GoogleConnection  # noqa: PLC0415 - only where a port needs it
+
+        if GoogleConnection not in self._built:
+            google = GoogleConnection(self._settings.google_endpoint, self._settings.google_token)
+            self._stack.push_async_callback(google.close)
+            self._built[GoogleConnection] = google
+        return self._built[GoogleConnection]
+
+    async def _images(self) -> Any:
+        from workers.adapters.registry import OciImages  # noqa: PLC0415 - only where a port needs it
+
+        for access in self._settings.registries:
+            if access.password is not None:
+                conceal(await read_secret(access.password))
+        images = OciImages(self._settings.registries)
+        self._stack.push_async_callback(images.close)
+        return images
+
+    async def _signing_keys(self) -> Any:
+        from workers.adapters.google.kms import KmsSigningKeys  # noqa: PLC0415 - only where a port needs it
+
+        return KmsSigningKeys(await self._google())
+
+    async def _attestors(self) -> Any:
+        from workers.adapters.google.attestors import BinauthzAttestors  # noqa: PLC0415 - only where a port needs it
+
+        return BinauthzAttestors(await self._google())
+
+    async def _attestations(self) -> Any:
+        from workers.adapters.google.attestations import GrafeasAttestations  # noqa: PLC0415 - only where needed
+
+        return GrafeasAttestations(await self._google())

@@ -1,0 +1,31 @@
+"""The last line of defence: what looks like a secret, or is known to be one, never reaches a log."""
+
+import re
+
+_KNOWN: set[str] = set()
+_SHORTEST = 8
+_SHAPES = re.compile(
+    r"S[AUONC][A-Z2-7]{56}"  # an nkey seed
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{8,}"
+    r"|(?<=[Bb]asic )[A-Za-z0-9+/=]{8,}"
+    r"|ya29\.[A-Za-z0-9._-]+"  # a Google access token
+    r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # a user and password in a URL
+    r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",  # a signed JSON web token
+    re.DOTALL,
+)
+HIDDEN = "[concealed]"
+
+
+def conceal(secret: str) -> None:
+    """Never let this value reach a log of this process."""
+    if len(secret) >= _SHORTEST:
+        _KNOWN.add(secret)
+
+
+def redact(text: str) -> str:
+    """Return the text without what is, or looks like, a secret."""
+    for secret in _KNOWN:
+        text = text.replace(secret, HIDDEN)
+    return _SHAPES.sub(HIDDEN, text)

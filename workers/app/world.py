@@ -1,0 +1,163 @@
+"""The world in a box, put together: nats-server with derived permissions, streams, local clouds, the door, workers.
+
+`start` brings it up in the order in which each part needs the one before, `stop` takes it down the other way round.
+"""
+
+import asyncio
+import logging
+import sys
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+from workers.app.connecting import open_bus
+from workers.app.environment import overlay, world_environment
+from workers.app.redaction import conceal
+from workers.bus.connection import Connection
+from workers.bus.identities import ensure_identities
+from workers.bus.permissions import GATEWAY, PROVISIONER, derive, render
+from workers.bus.provision import apply
+from workers.bus.rooms import all_wirings
+from workers.bus.streams import topology
+from workers.failures import Unavailable
+from workers.gateway.rpc import RpcDoor
+from workers.gateway.server import Door
+from workers.local.children import Child
+from workers.local.folder import FolderError, WorldFolder
+from workers.local.google import GoogleServices
+from workers.local.nats import NatsServer, NatsServerError
+from workers.local.registry import Registry
+from workers.local.seed import Seeded, SeedError, seed, seeded
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+PORTS = ("nats", "http", "grpc", "google_rest", "google_grpc", "registry")
+REGISTRY_USER = "oauth2accesstoken"
+"""As with Artifact Registry: the password is the access token."""
+
+
+class World:
+    """One running world in a folder. Use as an async context manager, from the main thread."""
+
+    def __init__(self, folder: WorldFolder, *, with_workers: bool = True) -> None:
+        self.folder = folder
+        self.project = Settings().project
+        self.names: Seeded = seeded(self.project)
+        self.endpoints: dict[str, Any] = {}
+        self.workers: Child | None = None
+        self._with_workers = with_workers
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Bring everything up. Raises Unavailable with the one thing that is in the way."""
+        try:
+            await self._start()
+        except (FolderError, NatsServerError, SeedError) as error:
+            await self._stack.aclose()
+            raise Unavailable(str(error)) from error
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Take everything down, workers first, so that they drain while all that they need is there."""
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        await self.folder.lock()
+        self._stack.callback(self.folder.unlock)
+        ports = await self.folder.ports(PORTS)
+        token = self.folder.token()
+        conceal(token)
+        server = await self._start_nats(ports["nats"])
+        self.endpoints = self._describe(ports, server.url)
+        settings = overlay(Settings(), self.folder, self.endpoints)
+        await self._provision(settings)
+        await self._start_clouds(ports, token)
+        await self._open_doors(settings, ports)
+        self.folder.publish(self.endpoints)
+        if self._with_workers:
+            await self._start_workers()
+
+    async def _start_nats(self, port: int) -> NatsServer:
+        permissions = derive(all_wirings().values())
+        keys = ensure_identities(self.folder.root, permissions)
+        server = NatsServer(self.folder.root / "nats", port=port, authorization=render(permissions, keys))
+        await server.start()
+        self._stack.push_async_callback(server.stop)
+        return server
+
+    async def _provision(self, settings: Settings) -> None:
+        connection = await open_bus(settings, PROVISIONER)
+        try:
+            outcomes = await apply(connection, topology(all_wirings().values(), settings.retention))
+        finally:
+            await connection.close()
+        for outcome in outcomes:
+            if outcome.word == "refused":
+                log.warning("not applied to the bus: %s", outcome.drift.sentence)
+
+    async def _start_clouds(self, ports: dict[str, int], token: str) -> None:
+        try:
+            google = GoogleServices(self.folder.root / "google", token=token)
+            await google.start(rest_port=ports["google_rest"], grpc_port=ports["google_grpc"])
+            self._stack.push_async_callback(google.stop)
+            registry = Registry(self.folder.root / "registry", credentials={REGISTRY_USER: token})
+            await registry.start(ports["registry"])
+            self._stack.push_async_callback(registry.stop)
+        except (OSError, RuntimeError) as error:
+            raise Unavailable(f"the local clouds did not start: {error}") from error
+        self.names = await seed(ports["google_rest"], token, self.project)
+
+    async def _open_doors(self, settings: Settings, ports: dict[str, int]) -> None:
+        connection: Connection = await open_bus(settings, GATEWAY)
+        self._stack.push_async_callback(connection.close)
+        door, rpc = Door(connection), RpcDoor(connection)
+        await door.start(ports["http"])
+        self._stack.push_async_callback(door.stop)
+        await rpc.start(ports["grpc"])
+        self._stack.push_async_callback(rpc.stop)
+
+    async def _start_workers(self) -> None:
+        command = (sys.executable, "-m", "workers", "worker", *sorted(all_wirings()), "--data", str(self.folder.root))
+        self.workers = Child(
+            "the workers",
+            command,
+            environment=world_environment(self.folder),
+            log_file=self.folder.logs / "workers.log",
+        )
+        await self.workers.start()
+        self._stack.push_async_callback(self.workers.stop)
+
+    def _describe(self, ports: dict[str, int], nats: str) -> dict[str, Any]:
+        registry = f"127.0.0.1:{ports['registry']}"
+        names = self.names
+        return {
+            "nats": nats,
+            "http": f"http://127.0.0.1:{ports['http']}",
+            "grpc": f"127.0.0.1:{ports['grpc']}",
+            "google_rest": f"http://127.0.0.1:{ports['google_rest']}",
+            "google_grpc": f"127.0.0.1:{ports['google_grpc']}",
+            "registry": registry,
+            "registry_user": REGISTRY_USER,
+            "project": self.project,
+            "token": str(self.folder.token_file),
+            "attestor": names.attestor,
+            "note": names.note,
+            "key": names.key,
+            "registries": [
+                {
+                    "host": registry,
+                    "insecure": True,
+                    "username": REGISTRY_USER,
+                    "password": f"file://{self.folder.token_file}",
+                }
+            ],
+            "signing_rules": [{"match": f"{registry}/**", "attestor": names.attestor, "key": names.key}],
+        }
+
+
+async def until(stop: asyncio.Event, world: World) -> None:
+    """Stay up until told to stop."""
+    await stop.wait()
+    log.info("stopping the world in %s", world.folder.root)

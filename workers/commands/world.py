@@ -1,0 +1,90 @@
+"""`sealane up` and `sealane local env`: the world in a box on this machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workers.commands.output import DATA, examples
+
+if TYPE_CHECKING:
+    from workers.app.world import World
+
+local = typer.Typer(help="Use the local world from your own shell.", no_args_is_help=True, rich_markup_mode=None)
+NO_WORKERS = Annotated[bool, typer.Option("--no-workers", help="Start the world and the door alone.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("up", epilog=examples("sealane up", "sealane up --data /srv/sealane", "sealane up --no-workers"))(up)
+    app.add_typer(local, name="local")
+
+
+def up(data: DATA = None, no_workers: NO_WORKERS = False) -> None:
+    """Start the bus, the local clouds, the door and all workers; Ctrl-C ends them.
+
+    The data stays in the folder and the ports stay the same. One world per folder.
+    """
+    import asyncio
+
+    asyncio.run(_up(data, with_workers=not no_workers))
+
+
+async def _up(data: Path | None, *, with_workers: bool) -> None:
+    from workers.app.environment import world_folder
+    from workers.app.logs import configure_logs
+    from workers.app.stopping import StoppedEarly, stop_on_signals, unless_stopped
+    from workers.app.world import World
+    from workers.settings import Settings
+
+    configure_logs(Settings().log_level)
+    stop = stop_on_signals()
+    world = World(world_folder(data), with_workers=with_workers)
+    try:
+        await unless_stopped(stop, world.__aenter__())
+    except StoppedEarly:
+        return
+    try:
+        describe(world)
+        await stop.wait()
+        typer.echo("stopping …", err=True)
+    finally:
+        await world.__aexit__()
+
+
+def describe(world: "World") -> None:
+    """Print where everything is."""
+    from workers.commands.output import write_table
+
+    endpoints, names = world.endpoints, world.names
+    where = {
+        "bus (NATS)": endpoints["nats"],
+        "door (HTTP)": f"{endpoints['http']}/",
+        "door (gRPC)": endpoints["grpc"],
+        "Google, REST": endpoints["google_rest"],
+        "Google, gRPC": endpoints["google_grpc"],
+        "registry": endpoints["registry"],
+        "access token": f"{endpoints['token']} (registry user: {endpoints['registry_user']})",
+        "project": endpoints["project"],
+        "attestor": names.attestor,
+        "note": names.note,
+        "key": names.key,
+        "signing rule": f"{endpoints['signing_rules'][0]['match']} is signed for the attestor with the key",
+        "workers": f"process {world.workers.pid}, log {world.folder.logs}/workers.log"
+        if world.workers
+        else "none here",
+        "data": str(world.folder.root),
+    }
+    write_table(["what", "where"], where.items(), empty="")
+    typer.echo('ready. For your shell: eval "$(sealane local env)"; Ctrl-C stops everything.')
+
+
+@local.command("env", epilog=examples('eval "$(sealane local env)"', "sealane local env --data /srv/sealane"))
+def local_env(data: DATA = None) -> None:
+    """Print the lines that point this shell's gcloud, skopeo and NATS clients at the local world."""
+    import shlex
+
+    from workers.app.shell import shell_environment
+
+    for name, value in shell_environment(data).items():
+        typer.echo(f"export {name}={shlex.quote(value)}")

@@ -1,0 +1,98 @@
+"""What is alive, asked anew each time: a round trip through the bus, its streams, and how far the workers are."""
+
+import asyncio
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from workers.bus.connection import Connection
+from workers.bus.jetstream import JetStreamApi
+from workers.bus.rooms import cards
+from workers.bus.streams import DEAD, EVENTS, LINES, PROGRESS, retry_stream
+from workers.failures import SealaneError
+
+_PATIENCE = 2.0
+_SHOWN = (EVENTS, PROGRESS, DEAD, LINES)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """A stream: how many messages and bytes it holds, or why that is not known."""
+
+    name: str
+    messages: int | None = None
+    bytes: int | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """How far a worker is: `lag` messages are not done, `pulling` requests of its processes wait for more."""
+
+    name: str
+    summary: str
+    lag: int | None = None
+    pulling: int | None = None
+    problem: str | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether a process of it asks for work."""
+        return bool(self.pulling)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """All of it. `round_trip` in seconds, None without an answer."""
+
+    round_trip: float | None
+    streams: tuple[StreamState, ...]
+    workers: tuple[WorkerState, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether an event brought here would be stored."""
+        return self.round_trip is not None and any(
+            stream.name == EVENTS and stream.problem is None for stream in self.streams
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {"ready": self.ready} | asdict(self)
+
+
+async def examine(connection: Connection) -> Health:
+    """Ask the bus; what does not answer is said, not raised."""
+    round_trip = await connection.alive()
+    if round_trip is None:
+        silent = "the bus does not answer"
+        streams = tuple(StreamState(name, problem=silent) for name in _SHOWN)
+        workers = tuple(WorkerState(card.name, card.summary, problem=silent) for card in cards().values())
+        return Health(None, streams, workers)
+    api = JetStreamApi(connection, patience=_PATIENCE)
+    found_streams = await asyncio.gather(*(_stream(api, name) for name in _SHOWN))
+    found_workers = await asyncio.gather(*(_worker(api, card.name, card.summary) for card in cards().values()))
+    return Health(round_trip, tuple(found_streams), tuple(sorted(found_workers, key=lambda worker: worker.name)))
+
+
+async def _stream(api: JetStreamApi, name: str) -> StreamState:
+    try:
+        info = await api.stream(name)
+    except SealaneError as error:
+        return StreamState(name, problem=str(error))
+    if info is None:
+        return StreamState(name, problem="missing: run `sealane streams apply`")
+    return StreamState(name, messages=info["state"]["messages"], bytes=info["state"]["bytes"])
+
+
+async def _worker(api: JetStreamApi, name: str, summary: str) -> WorkerState:
+    lag = pulling = 0
+    try:
+        for stream in (EVENTS, retry_stream(name)):
+            info = await api.consumer(stream, name)
+            if info is None:
+                return WorkerState(name, summary, problem=f"no consumer on {stream}: run `sealane streams apply`")
+            lag += info["num_pending"] + info["num_ack_pending"]
+            pulling += info["num_waiting"]
+    except SealaneError as error:
+        return WorkerState(name, summary, problem=str(error))
+    return WorkerState(name, summary, lag=lag, pulling=pulling)
