@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from schemas.images import ImagePushed
-from tests.attest.world import DIGEST, IMAGE, REPOSITORY, Crash, World
+from tests.attest.world import IMAGE, MANIFEST, REPOSITORY, Crash, World
 from tests.fakes.claims import FakeClaims
 from workers.failures import LeaseLost, Unavailable
 from workers.ports import Attestation
@@ -168,7 +168,7 @@ async def test_a_dead_holders_create_that_lands_late_is_settled(world: World) ->
 
 async def test_many_replicas_create_one_attestation(world: World) -> None:
     """Twelve replicas at once: one creates, the others have its result."""
-    world.images.digests[f"{REPOSITORY}:latest"] = DIGEST
+    world.images.put(REPOSITORY, "latest", MANIFEST)
     events = [ImagePushed(image=IMAGE), ImagePushed(image=f"{REPOSITORY}:latest")] * 6
 
     results = await asyncio.gather(*(world.redeliver(event) for event in events))

@@ -6,7 +6,19 @@ from dataclasses import replace
 import pytest
 
 from schemas.images import ImagePushed, SeenDigest
-from tests.attest.world import ATTESTOR, DIGEST, IMAGE, KEY, KEY_ID, NOTE, OTHER_DIGEST, REPOSITORY, World, rule
+from tests.attest.world import (
+    ATTESTOR,
+    DIGEST,
+    IMAGE,
+    KEY,
+    KEY_ID,
+    MANIFEST,
+    NOTE,
+    OTHER_DIGEST,
+    REPOSITORY,
+    World,
+    rule,
+)
 from workers.failures import Invalid, Mismatch, NotFound, QuotaExhausted, Unavailable
 from workers.ports import PublicKey
 from workers.signing import SigningRules
@@ -77,7 +89,7 @@ async def test_a_repeat_finds_the_result_of_the_first(world: World) -> None:
 
 async def test_another_tag_of_the_digest_is_not_signed_again(world: World) -> None:
     """Matching is by digest, not by name."""
-    world.images.digests[f"{REPOSITORY}:latest"] = DIGEST
+    world.images.put(REPOSITORY, "latest", MANIFEST)
     (first,) = await world.attest()
     (second,) = await world.attest(ImagePushed(image=f"{REPOSITORY}:latest"))
 
@@ -198,7 +210,7 @@ async def test_a_digest_seen_elsewhere_is_recorded_and_never_signed(world: World
 
 async def test_an_image_that_does_not_exist_is_a_dead_letter(world: World) -> None:
     """The registry's sentence is the reason."""
-    with pytest.raises(NotFound, match=r"shop:9 does not exist in europe-docker\.pkg\.dev"):
+    with pytest.raises(NotFound, match=r"europe-docker\.pkg\.dev has no image acme/apps/shop 9"):
         await world.attest(ImagePushed(image=f"{REPOSITORY}:9"))
 
 

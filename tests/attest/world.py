@@ -1,25 +1,28 @@
 """Everything that the worker needs, in memory, and ways to break it at every border."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from schemas.images import ImageAttested, ImagePushed, split_reference
+from schemas.images import ImageAttested, ImagePushed
 from tests.fakes.attestations import FakeAttestations
 from tests.fakes.attestors import FakeAttestors
 from tests.fakes.claims import FakeClaims
 from tests.fakes.clock import FakeClock
+from tests.fakes.images import FakeImages
 from tests.fakes.progress import FakeProgress
 from tests.fakes.signing_keys import FakeSigningKeys
 from workers.attest.worker import attest
-from workers.failures import NotFound, TemporaryError
-from workers.ports import Attestation, Attestor, Lease, PublicKey, ResolvedImage
+from workers.failures import TemporaryError
+from workers.ports import Attestation, Attestor, Lease, PublicKey
 from workers.signing import SigningRules
 
-DIGEST = "sha256:" + "a" * 64
+MANIFEST = b'{"schemaVersion": 2}'
+DIGEST = f"sha256:{hashlib.sha256(MANIFEST).hexdigest()}"
 OTHER_DIGEST = "sha256:" + "b" * 64
 ATTESTOR = "projects/acme/attestors/ci"
 NOTE = "projects/acme/notes/ci"
@@ -27,21 +30,6 @@ KEY = "projects/acme/locations/europe/keyRings/ci/cryptoKeys/signer/cryptoKeyVer
 KEY_ID = f"//cloudkms.googleapis.com/v1/{KEY}"
 IMAGE = "europe-docker.pkg.dev/acme/apps/shop:1.4.2"
 REPOSITORY = "europe-docker.pkg.dev/acme/apps/shop"
-
-
-class TaggedImages:
-    """A registry with one digest for every image that was pushed."""
-
-    def __init__(self) -> None:
-        self.digests: dict[str, str] = {}
-
-    async def resolve(self, reference: str) -> ResolvedImage:
-        """Return what was pushed under the reference."""
-        host, path, tag, pinned = split_reference(reference)
-        digest = self.digests.get(reference)
-        if digest is None:
-            raise NotFound(f"{reference} does not exist in {host}")
-        return ResolvedImage(host, path, tag, pinned or digest, "application/vnd.oci.image.manifest.v1+json")
 
 
 def rule(match: str = "europe-docker.pkg.dev/acme/**", attestor: str = ATTESTOR, key: str = KEY) -> dict[str, str]:
@@ -151,7 +139,7 @@ class World:
     """The worker's ports, wired to each other: one image, one attestor, one key."""
 
     clock: FakeClock = field(default_factory=FakeClock)
-    images: TaggedImages = field(default_factory=TaggedImages)
+    images: FakeImages = field(default_factory=lambda: FakeImages("europe-docker.pkg.dev"))
     keys: FakeSigningKeys = field(default_factory=FakeSigningKeys)
     attestors: FakeAttestors = field(default_factory=FakeAttestors)
     claims: FakeClaims = field(default_factory=FakeClaims)
@@ -164,7 +152,7 @@ class World:
     def __post_init__(self) -> None:
         """Push the image, make the key and list it with the attestor."""
         self.attestations = FakeAttestations(self.clock)
-        self.images.digests[IMAGE] = DIGEST
+        self.images.put(REPOSITORY, "1.4.2", MANIFEST)
         public = self.keys.add(KEY)
         self.attestor = self.attestors.add(ATTESTOR, NOTE, PublicKey(KEY_ID, public.algorithm, public.pem))
 
