@@ -5,7 +5,18 @@ from typing import Any
 from workers.bus.connection import Connection
 from workers.bus.drift import Drift, compare_consumer, compare_stream
 from workers.bus.jetstream import JetStreamApi
-from workers.bus.streams import CLAIMS, CRON, DEAD, EVENTS, LINES, PROGRESS, Consumer, Stream, retry_stream, topology
+from workers.bus.streams import (
+    CRON,
+    DEAD,
+    EVENTS,
+    LINES,
+    PROGRESS,
+    Consumer,
+    Stream,
+    claims_stream,
+    retry_stream,
+    topology,
+)
 from workers.bus.streams import consumers as consumers_of
 from workers.bus.wiring import Wiring
 from workers.retention import Retention
@@ -52,7 +63,7 @@ def needed_streams(wiring: Wiring) -> tuple[Stream, ...]:
     if not events:
         del subjects[EVENTS]
     if wiring.card.claims:
-        subjects[CLAIMS] = None
+        subjects[claims_stream(name)] = None
     if wiring.card.tick:
         subjects[CRON] = None
     found = []

@@ -4,10 +4,12 @@ When most of a worker's last events became dead letters, something is wrong with
 going on would only drain the stream into DEAD.
 
 The state is one JSON value per worker in the KV bucket `lines`, so that it holds for all replicas; it also holds the
-crash fuse's count of lone runs. Written by compare-and-set, read by direct get: no watch, no ordered consumer.
+crash fuse's count of lone runs. Written by compare-and-set, read by subject: no watch, no ordered consumer.
 """
 
 import asyncio
+import json
+from base64 import b64decode
 from collections import deque
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -17,15 +19,15 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.envelope import now
 from workers.bus.connection import Connection
-from workers.bus.headers import STATUS
+from workers.bus.jetstream import MESSAGE_NOT_FOUND
 from workers.bus.publisher import Publisher, WrongSequence
+from workers.bus.streams import LINES
 from workers.failures import Unavailable
 
 WINDOW = 100
 ENOUGH = 20
 LONE_DEATHS = 3
 """Lone runs without a verdict after which a message is believed to kill its process."""
-_NOT_FOUND = "404"
 
 
 class LineState(BaseModel):
@@ -71,16 +73,20 @@ class Tally:
 
 async def read_line(connection: Connection, worker: str) -> tuple[LineState, int]:
     """Return a worker's line and the revision to write against (0: never written). Raises Unavailable."""
-    subject = f"$KV.lines.{worker}"
+    wanted = json.dumps({"last_by_subj": f"$KV.lines.{worker}"}).encode()
     try:
-        message = await connection.client.request(f"$JS.API.DIRECT.GET.KV_lines.{subject}", b"", timeout=3)
+        # Not a direct get: its answer carries the stored headers, and the server sends an answer to any subject that
+        # the asker names, so that it could be made to store somebody else's events.
+        message = await connection.client.request(f"$JS.API.STREAM.MSG.GET.{LINES}", wanted, timeout=3)
     except (nats.errors.Error, TimeoutError) as error:
         raise Unavailable(f"the state of the line {worker!r} cannot be read: {error or 'no answer in time'}") from error
-    headers = message.headers or {}
-    if headers.get(STATUS) == _NOT_FOUND:
+    answer = json.loads(message.data)
+    if answer.get("error", {}).get("err_code") == MESSAGE_NOT_FOUND:
         return LineState(), 0
-    revision = int(headers.get("Nats-Sequence", "0"))
-    return (LineState.model_validate_json(message.data) if message.data else LineState()), revision
+    if "error" in answer:
+        raise Unavailable(f"the state of the line {worker!r} cannot be read: {answer['error'].get('description')}")
+    body = b64decode(answer["message"].get("data", ""))
+    return (LineState.model_validate_json(body) if body else LineState()), answer["message"]["seq"]
 
 
 async def change_line(

@@ -1,8 +1,11 @@
 """Who may do what on NATS, derived from the workers' signatures and cards, rendered for the server.
 
 A permission is a subject that an identity may publish to or subscribe to; the JetStream API is subjects, too. The
-server checks the subject that is published to, never where an answer goes, and fires a schedule at any subject of its
-stream: therefore everybody's own things are in streams or subjects of their own.
+server checks the subject of a request, never where the answer shall go, and stores an answer that arrives on a stream's
+subject. A direct get answers with the stored message, headers and all: whoever may write a message somewhere and get it
+directly could so forge any event, schedule or claim. Workers therefore read by `STREAM.MSG.GET`, whose answers are JSON
+without headers, which nobody takes for an event. The gateway and the operator may get directly: they may publish every
+event anyway. For the same reason a worker's schedules and claims are in streams of its own.
 """
 
 import json
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 
 from schemas.catalogue import CATALOGUE
 from workers.bus.check import needed_streams
-from workers.bus.streams import CLAIMS, CRON, DEAD, EVENTS, LINES, PROGRESS, retry_stream
+from workers.bus.streams import CRON, DEAD, EVENTS, LINES, PROGRESS, claims_stream, retry_stream
 from workers.bus.streams import consumers as consumers_of
 from workers.bus.wiring import Wiring
 
@@ -100,16 +103,21 @@ def _worker(wiring: Wiring) -> Permissions:
             f"$JS.ACK.{place}.>",
             f"$JS.ACK.*.*.{place}.>",
         ]
-    publish += _key(LINES, name)
-    if wiring.card.claims:
-        publish += _key(CLAIMS, f"{name}.>")
-    return Permissions(publish=tuple(publish), subscribe=(own,))
+    publish += _line(wiring) + _claims(wiring)
+    return Permissions(publish=tuple(dict.fromkeys(publish)), subscribe=(own,))
 
 
-def _key(bucket: str, key: str) -> list[str]:
-    """Allow to read and write keys of a bucket, and nothing else of it."""
-    subject = f"$KV.{bucket.removeprefix('KV_')}.{key}"
-    return [subject, f"$JS.API.DIRECT.GET.{bucket}.{subject}"]
+def _line(wiring: Wiring) -> list[str]:
+    """Allow to write one worker's line; everybody's may be read."""
+    return [f"$KV.lines.{wiring.name}", f"$JS.API.STREAM.MSG.GET.{LINES}"]
+
+
+def _claims(wiring: Wiring) -> list[str]:
+    """Allow to read and write the claims of one worker, if it has any."""
+    if not wiring.card.claims:
+        return []
+    bucket = claims_stream(wiring.name)
+    return [f"$KV.{bucket.removeprefix('KV_')}.>", f"$JS.API.STREAM.MSG.GET.{bucket}"]
 
 
 def _bridge() -> Permissions:
@@ -143,11 +151,10 @@ def _operator(workers: list[Wiring]) -> Permissions:
         *(f"$JS.API.STREAM.MSG.GET.{stream}" for stream in (CRON, *retries)),
         *(f"$JS.API.DIRECT.GET.{stream}.>" for stream in retries),
         *(f"retry.{wiring.name}.>" for wiring in workers),
-        *(subject for wiring in workers for subject in _key(LINES, wiring.name)),
-        *(subject for wiring in workers if wiring.card.claims for subject in _key(CLAIMS, f"{wiring.name}.>")),
+        *(subject for wiring in workers for subject in (*_line(wiring), *_claims(wiring))),
     ]
     return Permissions(
-        publish=tuple(publish),
+        publish=tuple(dict.fromkeys(publish)),
         subscribe=(inbox(OPERATOR), *sorted(CATALOGUE), "progress.>", "dead.>"),
         never_publish=_durables(workers),
     )

@@ -18,7 +18,6 @@ EVENTS = "EVENTS"
 CRON = "CRON"
 PROGRESS = "PROGRESS"
 DEAD = "DEAD"
-CLAIMS = "KV_claims"
 LINES = "KV_lines"
 HEADROOM = 64 * 1024
 """Bytes that EVENTS stays below the server's limit, for what a dead letter adds."""
@@ -31,6 +30,15 @@ _SCHEDULES = {"allow_msg_schedules": True, "allow_msg_ttl": True, "allow_rollup_
 def retry_stream(worker: str) -> str:
     """Return the name of a worker's stream of retries."""
     return f"RETRY_{worker}"
+
+
+def claims_stream(worker: str) -> str:
+    """Return the name of a worker's bucket of claims.
+
+    Each has its own: what may be read of a stream by sequence or subject is all of it, and a direct get of one subject
+    lets its asker have the stored message, headers and all, stored anywhere else.
+    """
+    return f"KV_claims_{worker}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,11 @@ def topology(wirings: Iterable[Wiring], retention: Retention) -> Topology:
     """Declare everything that these workers need."""
     workers = sorted(wirings, key=lambda wiring: wiring.name)
     return Topology(
-        streams=(*_shared_streams(retention), *(_retry(wiring.name, retention) for wiring in workers)),
+        streams=(
+            *_shared_streams(retention),
+            *(_retry(wiring.name, retention) for wiring in workers),
+            *(_claims(wiring.name, retention) for wiring in workers if wiring.card.claims),
+        ),
         consumers=tuple(consumer for wiring in workers for consumer in consumers(wiring)),
         ticks=tuple(Tick(wiring.name, wiring.card.tick) for wiring in workers if wiring.card.tick),
     )
@@ -137,7 +149,6 @@ def _shared_streams(retention: Retention) -> tuple[Stream, ...]:
             max_age=nanoseconds(retention.dead_age),
             duplicate_window=nanoseconds(retention.duplicate_window),
         ),
-        _bucket(CLAIMS, retention, max_bytes=retention.claims_bytes, allow_msg_ttl=True),
         _bucket(LINES, retention),
     )
 
@@ -156,6 +167,10 @@ def _retry(worker: str, retention: Retention) -> Stream:
         duplicate_window=nanoseconds(retention.duplicate_window),
         **_SCHEDULES,
     )
+
+
+def _claims(worker: str, retention: Retention) -> Stream:
+    return _bucket(claims_stream(worker), retention, max_bytes=retention.claims_bytes, allow_msg_ttl=True)
 
 
 def _bucket(name: str, retention: Retention, **stated: Any) -> Stream:
