@@ -17,6 +17,7 @@ import nats.errors
 from workers.bus.connection import Connection
 from workers.bus.delivery import NAK, Delivery
 from workers.bus.handling import Handling
+from workers.bus.health import Health, examine
 from workers.bus.heart import Heart
 from workers.bus.hold import Hold
 from workers.bus.line import LONE_DEATHS, begin_lone_run, end_lone_run
@@ -25,6 +26,7 @@ from workers.bus.metrics import Metrics
 from workers.bus.publisher import Publisher
 from workers.bus.pull import Pull
 from workers.bus.rescue import bury_what_cannot_be_read
+from workers.bus.streams import consumers
 from workers.bus.tracing import Tracing
 from workers.bus.wiring import Wiring
 from workers.failures import SealaneError
@@ -87,9 +89,7 @@ class Engine:
     @property
     def consumers(self) -> list[tuple[str, str]]:
         """The (stream, durable) pairs that this worker pulls from."""
-        name = self.wiring.name
-        pairs = [("EVENTS", name), (f"RETRY_{name}", name)] if self.wiring.consumes else []
-        return [*pairs, ("CRON", name)] if self.wiring.card.tick else pairs
+        return [(consumer.stream, consumer.name) for consumer in consumers(self.wiring)]
 
     async def run(self, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
         """Work until `stop`, then hand back what was not started, finish what was, and close.
@@ -108,6 +108,10 @@ class Engine:
         finally:
             watchdog.cancel()
             await self._drain()
+
+    async def health(self) -> Health:
+        """Say whether this worker lives and works here, and if not, why."""
+        return await examine(self)
 
     async def _open(self) -> None:
         self.outgoing = await self._connect()

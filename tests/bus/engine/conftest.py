@@ -12,7 +12,7 @@ from workers.local.nats import NatsServer
 
 @pytest.fixture
 async def lane(nats_server: NatsServer, connection: Connection) -> AsyncIterator[Lane]:
-    """A lane on a server without permissions; provision it for the workers of the test."""
+    """Give a lane on a server without permissions; provision it for the workers of the test."""
     publisher = Publisher(connection)
     await publisher.start()
     yield Lane(nats_server.url, connection, publisher)

@@ -1,0 +1,72 @@
+"""Healthy means it works: what a process can say of itself, each reason with a sentence.
+
+Liveness is a request round trip with an answer; a server that is away is no reason to restart us, a connection that no
+longer reads is. Readiness knows connection, consumers, pulls, drain, line and drift.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from workers.bus.check import check, refusal
+from workers.bus.connection import Connection
+from workers.bus.jetstream import JetStreamApi
+from workers.failures import SealaneError
+
+if TYPE_CHECKING:
+    from workers.bus.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a worker says of itself in this process."""
+
+    worker: str
+    live: bool
+    ready: bool
+    reasons: tuple[str, ...] = ()
+    lag: dict[str, int] = field(default_factory=dict)
+    """Messages not yet done, pending and unacknowledged, by stream."""
+
+
+async def examine(engine: "Engine") -> Health:
+    """Ask the bus and the engine. Takes at most a few seconds, also when nothing answers."""
+    name = engine.wiring.name
+    live = all(await asyncio.gather(_lives(engine.incoming), _lives(engine.outgoing)))
+    reasons = [] if live else ["a connection to NATS no longer reads: it is being replaced"]
+    reasons += [f"pull from {pull.stream}: {pull.trouble}" for pull in engine.pulls if pull.trouble]
+    if engine.draining:
+        reasons.append("it is draining")
+    if engine.line.stopped is not None:
+        state = engine.line.stopped
+        reasons.append(
+            f"the line is stopped since {state.since} by {state.by}: {state.reason} (`sealane line resume {name}`)"
+        )
+    lag: dict[str, int] = {}
+    if not (engine.incoming.client.is_connected and engine.outgoing.client.is_connected):
+        reasons.append("not connected to NATS")
+    elif not engine.draining:
+        lag = await _lag(engine, reasons)
+    engine.metrics.lag.set(sum(lag.values()))
+    return Health(name, live=live, ready=not reasons, reasons=tuple(reasons), lag=lag)
+
+
+async def _lives(connection: Connection) -> bool:
+    return not connection.client.is_connected or await connection.alive() is not None
+
+
+async def _lag(engine: "Engine", reasons: list[str]) -> dict[str, int]:
+    api = JetStreamApi(engine.outgoing, patience=2.0)
+    lag: dict[str, int] = {}
+    try:
+        for stream, consumer in engine.consumers:
+            info = await api.consumer(stream, consumer)
+            if info is not None:
+                lag[stream] = info["num_pending"] + info["num_ack_pending"]
+        drifts = await check(engine.outgoing, engine.wiring)
+    except SealaneError as error:
+        reasons.append(str(error))
+    else:
+        if drifts:
+            reasons.append(refusal(engine.wiring, drifts))
+    return lag
