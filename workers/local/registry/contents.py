@@ -1,5 +1,6 @@
 """Manifests, tags and referrers over HTTP ("Pulling manifests", "Pushing manifests", "Content Discovery")."""
 
+import json
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -96,7 +97,7 @@ class ContentRoutes:
             found = [descriptor for descriptor in found if descriptor.get("artifactType") == wanted]
             headers["OCI-Filters-Applied"] = "artifactType"
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found}
-        return web.json_response(index, headers=headers)
+        return web.Response(body=json.dumps(index).encode(), headers=headers)
 
     def _find(self, name: str, reference: str) -> StoredManifest:
         digest = reference if names.is_digest(reference) else self._storage.digest_of_tag(name, reference)
