@@ -30,7 +30,7 @@ help:  ## Say what can be typed.
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/' | expand -t 12
 
 run: $(STAMP)  ## Start the world in a box and play the stories; stays until Ctrl-C (ONCE=1: plays them and exits).
-	@PATH="$(BIN):$$PATH" $(BIN)/sealane demo $(if $(ONCE),--once,--stay) --data "$(DATA)"
+	@PATH="$(BIN):$$PATH" $(BIN)/sealane demo $(if $(ONCE),--once) --data "$(DATA)"
 
 test: $(STAMP) system  ## Run all tests; each skipped one is printed with its reason (CI=true: a skip is a failure).
 	@$(PYTEST) -n 2 --dist loadgroup --ignore=tests/bench $(ARGS)

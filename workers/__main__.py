@@ -5,14 +5,15 @@ Exit codes: 0 done, 1 it failed, 2 the input or the command line is wrong, 130 i
 
 import importlib
 import os
-import pkgutil
 import sys
 from typing import Annotated
 
 import typer
 
-import workers.commands
 from workers.failures import Invalid, SealaneError
+
+_GROUPS = ("demo", "publish", "schema", "worker", "world")
+"""The modules of `workers/commands` that register commands, in the order of `--help`; their neighbours only help."""
 
 app = typer.Typer(
     name="sealane",
@@ -42,10 +43,8 @@ def _options(
     """Hold the options of the command itself."""
 
 
-for _module in sorted(module.name for module in pkgutil.iter_modules(workers.commands.__path__)):
-    _register = getattr(importlib.import_module(f"workers.commands.{_module}"), "register", None)
-    if _register is not None:
-        _register(app)
+for _module in _GROUPS:
+    importlib.import_module(f"workers.commands.{_module}").register(app)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from workers.app.logs import configure_logs, worker_name
 from workers.app.stopping import StoppedEarly, stop_on_signals, unless_stopped
 from workers.app.telemetry import set_up_tracing
 from workers.app.waiting import wait_for_bus, wait_for_world
+from workers.bus.claims import NatsClaims
 from workers.bus.connection import Connection
 from workers.bus.engine import Engine, EngineOptions
 from workers.bus.permissions import identity_of
@@ -55,9 +56,7 @@ async def _engine(wiring: Wiring, settings: Settings, clouds: Clouds) -> Engine:
     def ports(connection: Connection, publisher: Publisher) -> Mapping[type, Any]:
         if Claims not in wiring.ports.values():
             return adapters
-        from workers.bus.claims import BusClaims
-
-        claims = BusClaims(connection, publisher, wiring.name, options.replica, settings.lease)
+        claims = NatsClaims(connection, publisher, wiring.name, lease=settings.lease, owner=options.replica)
         return {**adapters, Claims: claims}
 
     return Engine(wiring, lambda: open_bus(settings, identity_of(wiring.name)), ports, options)

@@ -4,10 +4,12 @@ import base64
 import json
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from workers.app.environment import world_folder
 from workers.failures import Unavailable
+from workers.local.folder import WorldFolder
 
 _GCLOUD_APIS = ("cloudkms", "containeranalysis", "binaryauthorization")
 
@@ -18,12 +20,8 @@ def shell_environment(data: Path | None) -> dict[str, str]:
     gcloud gets the production host names through a plain proxy, so that key ids stay what they are in production.
     """
     folder = world_folder(data)
-    endpoints = folder.endpoints()
-    if endpoints is None:
-        raise Unavailable(f"no world is running in {folder.root}: start one with `sealane up --data {folder.root}`")
+    endpoints = running(folder)
     rest = urlsplit(endpoints["google_rest"])
-    login = folder.root / "registry-login.json"
-    _write_login(login, endpoints["registry"], endpoints["registry_user"], folder.token())
     overrides = {
         f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"http://{api}.googleapis.com/" for api in _GCLOUD_APIS
     }
@@ -39,15 +37,29 @@ def shell_environment(data: Path | None) -> dict[str, str]:
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
         **overrides,
         "GOOGLE_CLOUD_PROJECT": endpoints["project"],
-        "REGISTRY_AUTH_FILE": str(login),
+        "REGISTRY_AUTH_FILE": str(registry_login(folder)),
     }
 
 
-def _write_login(file: Path, registry: str, user: str, token: str) -> None:
-    """Write what skopeo and podman log in with (containers-auth.json), for its owner alone."""
-    auth = base64.b64encode(f"{user}:{token}".encode()).decode()
+def registry_login(folder: WorldFolder) -> Path:
+    """Write what skopeo and podman log in with (containers-auth.json), for its owner alone, and return where it is.
+
+    Raises Unavailable when no world is running there.
+    """
+    endpoints = running(folder)
+    auth = base64.b64encode(f"{endpoints['registry_user']}:{folder.token()}".encode()).decode()
+    file = folder.root / "registry-login.json"
     fresh = file.with_suffix(f".{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as opened:
-        json.dump({"auths": {registry: {"auth": auth}}}, opened)
+        json.dump({"auths": {endpoints["registry"]: {"auth": auth}}}, opened)
     fresh.replace(file)
+    return file
+
+
+def running(folder: WorldFolder) -> dict[str, Any]:
+    """Return the endpoints of the world in a folder. Raises Unavailable when none is running there."""
+    endpoints = folder.endpoints()
+    if endpoints is None:
+        raise Unavailable(f"no world is running in {folder.root}: start one with `sealane up --data {folder.root}`")
+    return endpoints

@@ -1,0 +1,82 @@
+"""Checks an attestation at its source: what is stored, against the key in Cloud KMS, and as Binary Authorization sees it.
+
+Nothing that a worker said is believed.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from workers.app.clouds import Clouds
+from workers.ports import Attestation, Attestations, Attestors, PublicKey, SigningKeys
+
+_HASHES: dict[str, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
+    "SHA256": hashes.SHA256,
+    "SHA384": hashes.SHA384,
+    "SHA512": hashes.SHA512,
+}
+_DEADLINE = timedelta(seconds=10).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was found at the source: the stored attestations of a digest, and what is wrong with them."""
+
+    occurrences: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        if self.problems:
+            return "; ".join(self.problems)
+        return f"{self.occurrences[0]}: signature right, digest right, Binary Authorization says VERIFIED"
+
+
+async def prove(clouds: Clouds, *, note: str, attestor: str, key: str, digest: str) -> Proof:
+    """Fetch, verify and validate; exactly one attestation is expected. Raises SealaneError when nobody answers."""
+    store: Attestations = await clouds.port(Attestations)
+    keys: SigningKeys = await clouds.port(SigningKeys)
+    attestors: Attestors = await clouds.port(Attestors)
+    found = await store.find(note, digest)
+    problems = [] if len(found) == 1 else [f"{len(found)} attestations of {digest} instead of one"]
+    public = await keys.public_key(key)
+    for attestation in found:
+        if not signature_holds(public, attestation):
+            problems.append(f"the signature of {attestation.name} does not fit the key {key}")
+        if signed_digest(attestation) != digest:
+            problems.append(f"{attestation.name} signs {signed_digest(attestation)}, not {digest}")
+        verdict = await attestors.validate(attestor, attestation, timeout=_DEADLINE)
+        if verdict.result != "VERIFIED":
+            problems.append(f"Binary Authorization refuses {attestation.name}: {verdict.reason}")
+    return Proof(tuple(attestation.name or "" for attestation in found), tuple(problems))
+
+
+def signed_digest(attestation: Attestation) -> str | None:
+    """Return the digest in the signed bytes, or None when they are no image payload."""
+    try:
+        return str(json.loads(attestation.payload)["critical"]["image"]["docker-manifest-digest"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def signature_holds(public: PublicKey, attestation: Attestation) -> bool:
+    """Whether the signature over the signed bytes was made by the private half of this key."""
+    key = serialization.load_pem_public_key(public.pem.encode())
+    digest = next((found() for name, found in _HASHES.items() if public.algorithm.endswith(name)), hashes.SHA256())
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(attestation.signature, attestation.payload, ec.ECDSA(digest))
+        elif isinstance(key, rsa.RSAPublicKey):
+            pss = padding.PSS(padding.MGF1(digest), padding.PSS.DIGEST_LENGTH)
+            scheme = pss if "PSS" in public.algorithm else padding.PKCS1v15()
+            key.verify(attestation.signature, attestation.payload, scheme, digest)
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
