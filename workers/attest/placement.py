@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from workers.attest.rules import by_key, resource_uri, signature_payload, surplus
-from workers.failures import Invalid, LeaseLost, Unavailable
+from workers.failures import Invalid, LeaseLost, NotYet, PermanentError, Unavailable
 from workers.ports import (
     Attestation,
     Attestations,
@@ -28,6 +28,8 @@ from workers.signing import SigningRule
 
 CREATING = "create"
 """The step that is marked before the first effect: a holder who never marked it has created nothing."""
+REFUSED = "refused"
+"""The step after a create that was certainly not done: who comes next need not doubt."""
 CALL_SECONDS = 10.0
 MARGIN_SECONDS = 1.0
 """An answer must be here this long before the lease may go to somebody else."""
@@ -142,6 +144,9 @@ class Placement:
                 # The answer is lost, not necessarily the work: only another look can tell.
                 self.progress.log(f"whether the attestation was stored is unknown: {failure}")
                 return None, failure
+            except (NotYet, PermanentError):
+                await lease.mark(REFUSED)
+                raise
 
     def _result(self, attestation: Attestation, *, created: bool) -> Json:
         return {"occurrence": attestation.name, "attestor": self.order.attestor.name, "created": created}
