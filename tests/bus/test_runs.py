@@ -67,6 +67,11 @@ def test_expected_event_is_queued_before_anybody_speaks() -> None:
     assert [branch.state for branch in run.branches()] == ["queued"]
 
 
+def test_run_that_nobody_spoke_of_is_not_over() -> None:
+    """Silence is not success."""
+    assert not Run(RUN, consumers_of).complete
+
+
 def test_event_that_nobody_consumes_is_complete_at_once() -> None:
     """An event for the record alone is not waited for."""
     run = Run(RUN, consumers_of)

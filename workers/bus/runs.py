@@ -4,6 +4,7 @@ A run is complete when every event of it has a final result (done or dead) from 
 aside. The order in which messages are merged does not matter, and a message may be merged twice.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +17,6 @@ AUDIT = "audit"
 """The worker that records every fact: nobody waits for it."""
 BranchState = Literal["queued", "running", "retry", "waiting", "done", "dead"]
 RunState = Literal["running", "waiting", "done", "failed"]
-FINAL = frozenset({"done", "dead"})
 Consumers = Callable[[str], Iterable[str]]
 """Returns the workers which consume a type of event."""
 _Position = tuple[bool, int, int, int]
@@ -61,12 +61,17 @@ class Run:
         self._consumers = consumers
         self._events: dict[str, EventRef] = {}
         self._heard: dict[tuple[str, str], _Heard] = {}
+        self._states: dict[tuple[str, str], BranchState] = {}
+        self._count: Counter[BranchState] = Counter()
         self.started_at: datetime | None = None
         self.last_sequence = 0
 
     def expect(self, event: EventRef) -> None:
         """Count an event as part of the run, before anybody has said a word about it."""
-        _keep_clearest(self._events, event)
+        if _keep_clearest(self._events, event):
+            for worker in self._consumers(event.type):
+                if worker != AUDIT:
+                    self._note((_key(event), worker))
 
     def add(self, sequence: int, message: ProgressMessage) -> None:
         """Merge one message, which is stored in PROGRESS at `sequence`."""
@@ -87,13 +92,11 @@ class Run:
         for event in message.emitted:
             self.expect(event)
             _keep_clearest(heard.emitted, event)
+        self._note(key)
 
     def branches(self) -> list[Branch]:
         """Return every branch in the order in which they were first heard of, those still queued at the end."""
-        pairs = set(self._heard)
-        for key, event in self._events.items():
-            pairs.update((key, worker) for worker in self._consumers(event.type) if worker != AUDIT)
-        return [self._branch(*pair) for pair in sorted(pairs, key=self._place)]
+        return [self._branch(*pair) for pair in sorted(self._states, key=self._place)]
 
     @property
     def complete(self) -> bool:
@@ -103,15 +106,17 @@ class Run:
     @property
     def state(self) -> RunState:
         """How the run is: a failed one is over, and a branch of it is dead."""
-        states = {branch.state for branch in self.branches()}
-        if states <= FINAL:
-            return "failed" if "dead" in states else "done"
-        return "running" if states & {"queued", "running"} else "waiting"
+        count = self._count
+        if not self._events or count["queued"] or count["running"]:
+            return "running"
+        if count["retry"] or count["waiting"]:
+            return "waiting"
+        return "failed" if count["dead"] else "done"
 
     @property
     def failures(self) -> list[Branch]:
         """The branches which ended in a dead letter."""
-        return [branch for branch in self.branches() if branch.state == "dead"]
+        return [branch for branch in self.branches() if branch.state == "dead"] if self._count["dead"] else []
 
     @property
     def roots(self) -> list[EventRef]:
@@ -125,6 +130,15 @@ class Run:
         if self.started_at is None:
             return None
         return (max(heard.latest.at for heard in self._heard.values()) - self.started_at).total_seconds()
+
+    def _note(self, pair: tuple[str, str]) -> None:
+        """Count a branch under its state, so that a run of many events need not be walked for each message."""
+        heard, before = self._heard.get(pair), self._states.get(pair)
+        state: BranchState = (heard.latest.outcome or "running") if heard else "queued"
+        if before is not None:
+            self._count[before] -= 1
+        self._count[state] += 1
+        self._states[pair] = state
 
     def _place(self, pair: tuple[str, str]) -> tuple[float, str, str]:
         heard = self._heard.get(pair)
@@ -179,11 +193,13 @@ def _key(event: EventRef) -> str:
     return message_id(event.type, event.source, event.id)
 
 
-def _keep_clearest(events: dict[str, EventRef], event: EventRef) -> None:
+def _keep_clearest(events: dict[str, EventRef], event: EventRef) -> bool:
+    """Keep the clearest reference to each event, and return whether this one is the first."""
     key = _key(event)
     known = events.get(key)
     if known is None or _clearness(event) < _clearness(known):
         events[key] = event
+    return known is None
 
 
 def _clearness(event: EventRef) -> tuple[bool, bool, bool, int, str]:

@@ -1,0 +1,169 @@
+"""`sealane tail` and `sealane runs`: what happens on the bus, live and in retrospect."""
+
+import asyncio
+import json
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workers.commands.output import DATA, JSON, console, examples, one_line, write_json, write_records
+from workers.failures import Invalid
+
+if TYPE_CHECKING:
+    from workers.bus.connection import Connection
+    from workers.bus.stored import Stored
+
+WHAT = Annotated[
+    str | None,
+    typer.Argument(metavar="[RUN|SUBJECT]", help="A run's id, or a subject: image.pushed, progress.attest.>, dead.>."),
+]
+FROM_START = Annotated[bool, typer.Option("--from-start", help="Begin with the oldest that is kept.")]
+FROM_SEQUENCE = Annotated[
+    int | None, typer.Option("--from-seq", min=1, metavar="N", help="Begin with this sequence of the stream.")
+]
+_NO_RUNS = "No run has been heard of yet: `sealane publish` begins one."
+LIMIT = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many runs.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(
+        "tail",
+        epilog=examples(
+            "sealane tail",
+            "sealane tail qLs4fX0bq2wQwKqGm1JYtPZk",
+            "sealane tail image.pushed --from-start --json",
+            "sealane tail 'dead.>' --from-seq 1",
+        ),
+    )(tail)
+    app.command("runs", epilog=examples("sealane runs", "sealane runs --limit 3 --json | jq ."))(list_runs)
+
+
+def tail(
+    what: WHAT = None,
+    *,
+    from_start: FROM_START = False,
+    from_sequence: FROM_SEQUENCE = None,
+    data: DATA = None,
+    as_json: JSON = False,
+) -> None:
+    """Follow a run until it is over, or a subject until Ctrl-C; without either, all progress from now on.
+
+    A run is shown from its start, and exit 0 means that nothing of it failed. Events and dead letters can be followed
+    by their subjects.
+    """
+    if from_start and from_sequence:
+        raise Invalid("--from-start and --from-seq exclude each other: give one of them")
+    start = from_sequence or (1 if from_start else None)
+    try:
+        code = asyncio.run(_tail(what, start, data, as_json=as_json))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    raise typer.Exit(code)
+
+
+def list_runs(*, limit: LIMIT = 20, data: DATA = None, as_json: JSON = False) -> None:
+    """List the runs which spoke last, newest first: running, waiting, done or failed."""
+    records = asyncio.run(_runs(limit, data))
+    columns = {
+        "RUN": lambda record: record["run"],
+        "STATE": lambda record: record["state"],
+        "BEGAN": lambda record: (record["started_at"] or "")[:19],
+        "SECONDS": lambda record: "" if record["seconds"] is None else f"{record['seconds']:.2f}",
+        "BRANCHES": lambda record: _branches(record["branches"]),
+        "ABOUT": lambda record: ", ".join(_about(root) for root in record["roots"][:3]),
+    }
+    write_records(records, columns, as_json=as_json, empty=_NO_RUNS)
+
+
+async def _tail(what: str | None, start: int | None, data: Path | None, *, as_json: bool) -> int:
+    from workers.app import connect_as
+    from workers.bus.rooms import consumers_of
+    from workers.bus.runs import Run
+    from workers.commands.waiting import follow_runs
+
+    async with connect_as("operator", data) as connection:
+        if what is not None and not set(what) & {".", "*", ">"}:
+            runs = {what: Run(what, consumers_of)}
+            return await follow_runs(connection, runs, timeout=None, as_json=as_json, start=start or 1)
+        await _tail_subject(connection, what or "progress.>", start, as_json=as_json)
+        return 0
+
+
+async def _tail_subject(connection: "Connection", subject: str, start: int | None, *, as_json: bool) -> None:
+    from workers.bus.follow import follow, read_progress
+    from workers.bus.streams import PROGRESS
+    from workers.commands.progress_lines import ProgressLines
+
+    stream = _stream_of(subject)
+    lines = ProgressLines(as_json=as_json)
+    async with aclosing(follow(connection, stream, subject, start=start)) as messages:
+        async for stored in messages:
+            message = read_progress(stored) if stream == PROGRESS else None
+            if message is not None:
+                lines.write(stored.sequence, message)
+            elif stream != PROGRESS:
+                _write_stored(stored, as_json=as_json)
+
+
+def _stream_of(subject: str) -> str:
+    """Return the stream that holds a subject. Raises Invalid."""
+    from schemas.catalogue import CATALOGUE
+    from workers.bus.streams import CRON, DEAD, EVENTS, PROGRESS, retry_stream
+
+    first, _, rest = subject.partition(".")
+    if first in {"progress", "dead"}:
+        return {"progress": PROGRESS, "dead": DEAD}[first]
+    if first in {"retry", "schedule"} and rest and rest.split(".")[0] not in {"*", ">"}:
+        return retry_stream(rest.split(".")[0])
+    if first in {"cron", "tick"}:
+        return CRON
+    if first in {"*", ">"} or any(kind.startswith(f"{first}.") for kind in CATALOGUE):
+        return EVENTS
+    raise Invalid(
+        f"no stream holds the subject {subject!r}: follow an event type like image.pushed or image.*, progress.>, "
+        "dead.>, retry.WORKER.>, or a run's id"
+    )
+
+
+def _write_stored(stored: "Stored", *, as_json: bool) -> None:
+    """Write an event, a retry or a dead letter."""
+    body = stored.body.decode(errors="replace")
+    if as_json:
+        try:
+            content: Any = json.loads(body)
+        except ValueError:
+            content = body
+        place = {"stream": stored.stream, "sequence": stored.sequence, "subject": stored.subject}
+        write_json(place | {"at": stored.at.isoformat(), "headers": dict(stored.headers), "data": content})
+        return
+    line = f"{stored.at.astimezone():%H:%M:%S} {stored.stream} {stored.sequence} {stored.subject} {body}"
+    console().print(one_line(line), markup=False, soft_wrap=True)
+
+
+async def _runs(limit: int, data: Path | None) -> list[dict[str, Any]]:
+    from workers.app import connect_as
+    from workers.bus.history import newest_runs
+    from workers.bus.rooms import consumers_of
+    from workers.commands.progress_lines import run_record
+
+    async with connect_as("operator", data) as connection:
+        return [dict(run_record(run)) for run in await newest_runs(connection, consumers_of, limit=limit)]
+
+
+def _branches(branches: list[dict[str, Any]]) -> str:
+    """Return, for each worker, how its branches are."""
+    found: dict[str, list[str]] = {}
+    for branch in branches:
+        found.setdefault(branch["worker"], []).append(branch["state"])
+    return ", ".join(
+        f"{worker} {states[0] if len(set(states)) == 1 else '/'.join(sorted(set(states)))}"
+        + (f" ({len(states)})" if len(states) > 1 else "")
+        for worker, states in found.items()
+    )
+
+
+def _about(root: dict[str, Any]) -> str:
+    return f"{root['type']} {root.get('subject') or root['id']}"

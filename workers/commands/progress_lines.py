@@ -1,0 +1,125 @@
+"""Progress messages and runs as lines: for people with colours, for pipes without, for programs as JSON."""
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from schemas.progress import EventRef, ProgressMessage
+from workers.bus.runs import Branch, Run
+from workers.commands.output import console, one_line, write_json
+
+_STYLES = {"done": "green", "dead": "bold red", "failed": "bold red", "retry": "yellow", "waiting": "yellow"}
+_MARKS = {"done": "✓", "dead": "✗", "failed": "✗", "retry": "…", "waiting": "…", "began": "·"}
+
+
+class ProgressLines:
+    """Writes what is said, line by line. What a result repeats of what was said aloud is left out."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._console = console()
+        self._aloud: set[tuple[str, str, str, int]] = set()
+
+    def write(self, sequence: int, message: ProgressMessage) -> None:
+        """Write one message."""
+        if self._as_json:
+            write_json({"sequence": sequence} | message.model_dump(mode="json", exclude_defaults=True))
+            return
+        key = message.worker, message.event.source, message.event.id, message.attempt
+        if message.kind != "result":
+            self._aloud.add(key)
+        head = f"{message.at.astimezone():%H:%M:%S} {message.worker:<8} "
+        for text, style in _said(message, aloud=key in self._aloud):
+            self._console.print(Text(head, "dim").append(one_line(text), style), soft_wrap=True)
+
+    def write_end(self, run: Run) -> None:
+        """Write how a run ended."""
+        if self._as_json:
+            write_json(run_record(run) | {"kind": "completed"})
+            return
+        seconds = f" in {run.seconds:.2f} s" if run.seconds is not None else ""
+        self._console.print(Text(f"run {run.id} is {run.state}{seconds}", _STYLES.get(run.state, "")), soft_wrap=True)
+
+
+def reference(event: EventRef) -> str:
+    """Return an event as people name it: its type and what it is about."""
+    return f"{event.type} {event.subject or event.id}"
+
+
+def run_record(run: Run) -> dict[str, object]:
+    """Return a run as a JSON object."""
+    return {
+        "run": run.id,
+        "state": run.state,
+        "started_at": run.started_at.isoformat() if run.started_at else None,
+        "seconds": run.seconds,
+        "roots": [event.model_dump(exclude_none=True) for event in run.roots],
+        "branches": [branch_record(branch) for branch in run.branches()],
+    }
+
+
+def branch_record(branch: Branch) -> dict[str, object]:
+    """Return a branch as a JSON object, without what is unknown."""
+    record: dict[str, object] = {
+        "worker": branch.worker,
+        "event": branch.event.model_dump(exclude_none=True),
+        "state": branch.state,
+        "attempt": branch.attempt,
+        "at": branch.at.isoformat() if branch.at else None,
+        "seconds": branch.seconds,
+        "message": branch.message,
+        "error": branch.error,
+        "retry_at": branch.retry_at.isoformat() if branch.retry_at else None,
+        "dead": branch.dead.model_dump(exclude_none=True) if branch.dead else None,
+        "emitted": [event.model_dump(exclude_none=True) for event in branch.emitted],
+    }
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def failure_sentence(branch: Branch) -> str:
+    """Say why a branch is dead, and what to do."""
+    where = f" `sealane dead show {branch.dead.sequence}` tells all." if branch.dead and branch.dead.sequence else ""
+    reason = one_line(branch.message or "no reason is known").rstrip(".")
+    return f"{branch.worker} gave up on {one_line(reference(branch.event))}: {reason}.{where}"
+
+
+def open_sentence(branch: Branch) -> str:
+    """Say what a branch that is not over waits for."""
+    what = f"{branch.worker} of {one_line(reference(branch.event))}"
+    if branch.state == "queued":
+        return f"{what} has not begun (is the worker running?)"
+    if branch.state == "running":
+        return f"{what} is running"
+    again = f", again at {branch.retry_at.astimezone():%H:%M:%S}" if branch.retry_at else ""
+    return f"{what} waits{again}: {one_line(branch.message or branch.state)}"
+
+
+def _said(message: ProgressMessage, *, aloud: bool) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a message, with their styles."""
+    if message.kind == "started":
+        yield f"{reference(message.event)}" + (f" (attempt {message.attempt})" if message.attempt > 1 else ""), "bold"
+    elif message.kind == "log":
+        yield f"  {message.message or ''}", ""
+    elif message.kind == "step":
+        yield _step(message.step or "", message.state or "began", message.seconds)
+    else:
+        if not aloud:
+            yield reference(message.event), "bold"
+            yield from (_step(step.name, step.state, step.seconds) for step in message.steps)
+        yield from ((f"  {line}", "") for line in message.logs)
+        yield _result(message)
+
+
+def _step(name: str, state: str, seconds: float | None) -> tuple[str, str]:
+    took = f" ({seconds:.2f} s)" if seconds is not None else ""
+    return f"  {_MARKS[state]} {name}{took}", _STYLES.get(state, "dim")
+
+
+def _result(message: ProgressMessage) -> tuple[str, str]:
+    outcome = message.outcome or "done"
+    took = f" in {message.seconds:.2f} s" if message.seconds is not None else ""
+    emitted = ", ".join(reference(event) for event in message.emitted)
+    again = f", again at {message.retry_at.astimezone():%H:%M:%S}" if message.retry_at else ""
+    why = f": {message.message}" if message.message else ""
+    text = f"{_MARKS[outcome]} {outcome}{took}{again}{why}{f' → {emitted}' if emitted else ''}"
+    return text, _STYLES.get(outcome, "")

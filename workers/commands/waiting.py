@@ -1,0 +1,73 @@
+"""Waits for runs to complete, and says live what happens in them."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+
+import typer
+
+from workers.bus.connection import Connection
+from workers.bus.entrance import Entered
+from workers.bus.follow import follow_progress
+from workers.bus.rooms import consumers_of
+from workers.bus.runs import Run
+from workers.commands.progress_lines import ProgressLines, failure_sentence, open_sentence
+
+
+async def wait_for(
+    connection: Connection, entered: Sequence[Entered], *, heard: int, timeout: float | None, as_json: bool
+) -> int:
+    """Follow the runs of events until all are complete; return 0 only if nothing failed.
+
+    `heard` is the last sequence of PROGRESS before the events were published: nobody spoke of the new ones earlier.
+    """
+    runs: dict[str, Run] = {}
+    for event in entered:
+        name = event.entry.envelope.run
+        runs.setdefault(name, Run(name, consumers_of)).expect(event.reference)
+    start = heard + 1 if len(runs) > 1 and not any(event.ack.duplicate for event in entered) else 1
+    return await follow_runs(connection, runs, start=start, timeout=timeout, as_json=as_json)
+
+
+async def follow_runs(
+    connection: Connection, runs: dict[str, Run], *, timeout: float | None, as_json: bool, start: int = 1
+) -> int:
+    """Follow these runs until all are complete; return 0 only if nothing failed.
+
+    Many runs are followed together, which reads the progress of all others since `start`, too.
+    """
+    lines = ProgressLines(as_json=as_json)
+    waiting = set(runs)
+    for name in sorted(waiting):
+        _end_if_complete(runs[name], waiting, lines)
+    try:
+        async with asyncio.timeout(timeout):
+            only = next(iter(runs)) if len(runs) == 1 else "*"
+            async with aclosing(follow_progress(connection, run=only, start=start)) as messages:
+                while waiting:
+                    sequence, message = await anext(messages)
+                    if message.run in waiting:
+                        run = runs[message.run]
+                        run.add(sequence, message)
+                        lines.write(sequence, message)
+                        _end_if_complete(run, waiting, lines)
+    except TimeoutError:
+        _say_open([runs[name] for name in sorted(waiting)], timeout)
+        return 1
+    failures = [branch for run in runs.values() for branch in run.failures]
+    for branch in failures:
+        typer.echo(f"sealane: {failure_sentence(branch)}", err=True)
+    return 1 if failures else 0
+
+
+def _end_if_complete(run: Run, waiting: set[str], lines: ProgressLines) -> None:
+    if run.complete:
+        waiting.discard(run.id)
+        lines.write_end(run)
+
+
+def _say_open(runs: Sequence[Run], timeout: float | None) -> None:
+    for run in runs:
+        still = "; ".join(open_sentence(branch) for branch in run.branches() if branch.state not in {"done", "dead"})
+        typer.echo(f"sealane: run {run.id} is not over after {timeout:g} s: {still}", err=True)
+        typer.echo(f"sealane: `sealane tail {run.id}` goes on following", err=True)
