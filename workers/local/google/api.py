@@ -11,7 +11,7 @@ from typing import Any
 
 from workers.local.google.faults import Faults
 from workers.local.google.store import Store
-from workers.local.google.table import Method, Rule
+from workers.local.google.table import Method, Rule, merge
 
 Handler = Callable[[Any], Any | Awaitable[Any]]
 
@@ -30,7 +30,7 @@ class Api:
 
     def __init__(self, name: str, methods: Iterable[Method], handlers: Mapping[str, Handler]) -> None:
         self.name = name
-        self.methods = {method.path: method for method in methods}
+        self.methods = merge(methods)
         unknown = set(handlers) - set(self.methods)
         if unknown:
             raise ValueError(f"{name} has no {', '.join(sorted(unknown))}.")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -91,6 +91,15 @@ def read(source: Source) -> list[Method]:
         Method(path, _request_type(path, serializer), _raw(deserializer.__self__), tuple(_rules(rest, path)))
         for path, (serializer, deserializer) in notes.stubs.items()
     ]
+
+
+def merge(methods: Iterable[Method]) -> dict[str, Method]:
+    """Return the methods by path; a mixin that several services of one API describe keeps the rules of all."""
+    merged: dict[str, Method] = {}
+    for method in methods:
+        known = merged.get(method.path)
+        merged[method.path] = replace(method, rules=known.rules + method.rules) if known else method
+    return merged
 
 
 def compile_rule(verb: str, uri: str, body: str = "") -> Rule:

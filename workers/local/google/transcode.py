@@ -65,6 +65,8 @@ def _fill(message: Any, field: str, body: bytes) -> None:
         content = json.loads(body)
     except (ValueError, RecursionError):
         raise invalid_argument("Invalid JSON payload received: the body is not JSON.") from None
+    if not isinstance(content, dict):
+        raise invalid_argument("Invalid JSON payload received: the body is not an object.")
     target = message if field == "*" else getattr(message, field)
     if field != "*":
         target.SetInParent()

@@ -16,7 +16,7 @@ from workers.local.google.api import Api, Ground, Handler
 from workers.local.google.binauthz.attestors import Attestors
 from workers.local.google.binauthz.policies import Policies
 from workers.local.google.binauthz.validation import Validation
-from workers.local.google.table import Method, Source, compile_rule, read
+from workers.local.google.table import Method, Source, compile_rule, merge, read
 
 _PACKAGE = "google.cloud.binaryauthorization"
 _MANAGEMENT = f"/{_PACKAGE}.v1.BinauthzManagementServiceV1/"
@@ -55,7 +55,7 @@ def _methods() -> Mapping[str, Method]:
         ),
         Source("google.cloud.binaryauthorization_v1beta1.services.system_policy_v1_beta1", "SystemPolicyV1Beta1"),
     )
-    methods = {method.path: method for source in sources for method in read(source)}
+    methods = merge(method for source in sources for method in read(source))
     rule = compile_rule("post", _OLDER_VALIDATE_RULE, "*")
     methods[_OLDER_VALIDATE] = replace(methods[_VALIDATE], path=_OLDER_VALIDATE, rules=(rule,))
     return methods

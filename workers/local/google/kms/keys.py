@@ -58,7 +58,7 @@ class Keys:
         key.name = name
         key.create_time.CopyFrom(now())
         key.version_template.protection_level = _SOFTWARE
-        if not key.destroy_scheduled_duration.seconds:
+        if not key.HasField("destroy_scheduled_duration"):
             key.destroy_scheduled_duration.seconds = _DEFAULT_DESTRUCTION
         material = None
         if not request.skip_initial_version_creation:
