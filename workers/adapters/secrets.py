@@ -49,6 +49,9 @@ def _from_file(rest: str) -> str:
     if not path.is_absolute():
         raise Invalid("after file:// comes an absolute path, as in file:///run/secrets/password")
     try:
+        # Asked before opening: to open a pipe would wait for whoever writes to it.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Invalid(f"the secret file {path} is not a regular file")
         with path.open("rb") as file:
             _require_private(os.fstat(file.fileno()), path)
             content = file.read(_LIMIT + 1)
@@ -60,8 +63,6 @@ def _from_file(rest: str) -> str:
 
 
 def _require_private(status: os.stat_result, path: Path) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise Invalid(f"the secret file {path} is not a regular file")
     if status.st_mode & (stat.S_IROTH | stat.S_IWOTH):
         raise Denied(f"the secret file {path} is open to every user of the machine: run chmod o-rw {path}")
 

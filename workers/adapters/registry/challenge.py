@@ -20,7 +20,7 @@ class Challenge:
 def read_challenge(header: str) -> Challenge | None:
     """Return what to answer, Bearer before Basic, or None if neither is offered."""
     starts = list(_CHALLENGE.finditer(header))
-    ends = [start.start() for start in starts[1:]] + [len(header)]
+    ends = [*(start.start() for start in starts), len(header)][1:]
     offers: dict[str, Mapping[str, str]] = {}
     for start, end in zip(starts, ends, strict=True):
         pairs = _PARAMETER.findall(header[start.end() : end])

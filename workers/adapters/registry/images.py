@@ -36,6 +36,18 @@ DEFAULT_TAG = "latest"
 _MANIFEST_LIMIT = 4 << 20
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_NAMEABLE = frozenset(
+    {
+        "application/json",
+        "application/octet-stream",
+        "application/vnd.docker.distribution.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        "application/xml",
+        "text/html",
+        "text/plain",
+    }
+)
+"""Content types that an error may name: anything else could be our own credentials, sent back."""
 _NO_HEAD = frozenset({405, 501})
 _OK, _UNAUTHORIZED = 200, 401
 
@@ -193,7 +205,7 @@ def _digest_header(host: str, path: str, answer: Answer) -> str | None:
 
 
 def _no_manifest(host: str, path: str, answer: Answer) -> Unavailable:
-    kind = re.sub(r"[^a-z0-9.+/-]", "?", answer.media_type)[:80] or "no content type"
+    kind = answer.media_type if answer.media_type in _NAMEABLE else "something else"
     return Unavailable(f"{host} answered for {path} with {kind}, not with a manifest: look what answers there")
 
 

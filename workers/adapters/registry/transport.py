@@ -14,7 +14,7 @@ from workers.failures import Unavailable
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `headers` has lower-case names; `body` is empty for HEAD."""
+    """What came back. `headers` has lower-case names, repeated ones joined; `body` is empty for HEAD."""
 
     status: int
     headers: Mapping[str, str]
@@ -51,7 +51,7 @@ class Transport:
         try:
             async with self._session().request(method, url, headers=sent, allow_redirects=False) as response:
                 body = b"" if method == "HEAD" else await _read(response, limit)
-                found = {name.lower(): value for name, value in response.headers.items()}
+                found = {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
                 return Answer(response.status, found, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # The cause is cut off: aiohttp's errors carry the request with its Authorization header.
