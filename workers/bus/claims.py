@@ -140,19 +140,20 @@ class HeldLease:
                         claim, self._revision, ttl=ttl, timeout=patience or claim.lease
                     )
                 except WrongSequence:
-                    await self._look_again()
-                    continue
+                    if not await self._stored_already(claim):
+                        continue
                 self._claim, self._sent_at, self._over = claim, sent_at, last
                 return
         raise LeaseLost(f"the claim {self._claim.key!r} is somebody else's by now: look again before acting")
 
-    async def _look_again(self) -> None:
-        """Somebody wrote: it may have been us, where an answer was lost or its waiter was cancelled."""
-        found, revision = await self._bucket.read(self._claim.key)
-        if found is None or found.token != self._claim.token:
+    async def _stored_already(self, claim: Claim) -> bool:
+        """Look who wrote: somebody else, or we ourselves where an answer was lost or its waiter was cancelled."""
+        found, revision = await self._bucket.read(claim.key)
+        if found is None or found.token != claim.token:
             self._lost = True
-        else:
-            self._revision = revision
+            return False
+        self._revision = revision
+        return found == claim
 
 
 class NatsClaims:
@@ -237,7 +238,10 @@ class NatsClaims:
         try:
             revision = await self._bucket.write(claim, revision, ttl=None, timeout=self._lease)
         except WrongSequence:
-            return None
+            # The server compares before it looks for duplicates: a repeated write of ours is refused like another's.
+            written, revision = await self._bucket.read(key)
+            if written is None or written.token != claim.token:
+                return None
         return HeldLease(self._bucket, claim, revision, sent_at)
 
     @staticmethod
