@@ -107,6 +107,17 @@ async def test_a_delay_holds_one_method_only(google: GoogleServices, over_grpc: 
     assert time.monotonic() - began >= 0.5
 
 
+async def test_a_late_answer_leaves_the_work_done(google: GoogleServices, over_grpc: Clients) -> None:
+    """A caller whose deadline passes cannot know that its occurrence is stored."""
+    await make_note(over_grpc)
+    google.faults.late("CreateOccurrence", 3600)
+    request = {"parent": PROJECT, "occurrence": occurrence()}
+    with pytest.raises(exceptions.DeadlineExceeded):
+        await over_grpc.grafeas.client.create_occurrence(request=request, retry=None, timeout=1)
+
+    assert len(await over_grpc.grafeas.list_occurrences(parent=PROJECT)) == 1
+
+
 @pytest.mark.parametrize(("when", "second"), [("identical", b"other"), ("never", b"same")])
 async def test_repeated_attestations_are_stored_unless_they_conflict(
     google: GoogleServices, over_grpc: Clients, when: str, second: bytes
@@ -154,6 +165,7 @@ async def test_faults_are_ordered_over_http(google: GoogleServices, over_grpc: C
         "lose": {"GetNote": [1]},
         "quota": {"ListNotes": [0, 60]},
         "delay": {"DeleteNote": 0.5},
+        "late": {"UpdateNote": 0.5},
         "lag": {"list": 1, "get": 2},
         "conflict": "never",
     }
@@ -166,14 +178,15 @@ async def test_faults_are_ordered_over_http(google: GoogleServices, over_grpc: C
             await over_grpc.grafeas.get_note(name=NOTE)
         with pytest.raises(exceptions.ResourceExhausted):
             await over_grpc.grafeas.list_notes(parent=PROJECT)
-        async with session.get(url) as answer:
-            counts = (await answer.json())["calls"]
+        async with session.get(url, params={"log": 3}) as answer:
+            state_after = await answer.json()
         async with session.post(url, json={"clear": True}) as answer:
             cleared = await answer.json()
 
     assert state["lag"] == {"list": 1.0, "get": 2.0}
     assert state["fail"] == {"CreateOccurrence": [1, "ABORTED"]}
-    assert counts == {"CreateNote": 1, "CreateOccurrence": 1, "GetNote": 1, "ListNotes": 1}
+    assert state_after["calls"] == {"CreateNote": 1, "CreateOccurrence": 1, "GetNote": 1, "ListNotes": 1}
+    assert [call["code"] for call in state_after["log"]] == ["ABORTED", "UNAVAILABLE", "RESOURCE_EXHAUSTED"]
     assert cleared == Faults().snapshot()
 
 

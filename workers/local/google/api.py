@@ -76,7 +76,7 @@ class Apis:
 
     ground: Ground
     rooms: tuple[Room, ...] = ROOMS
-    _built: dict[str, Api] = field(default_factory=dict)
+    built: dict[str, Api] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def at_host(self, host: str) -> list[Api]:
@@ -96,9 +96,9 @@ class Apis:
         return await self._build(room) if room else None
 
     async def _build(self, room: Room) -> Api:
-        if room.name not in self._built:
+        if room.name not in self.built:
             async with self._lock:
-                if room.name not in self._built:
+                if room.name not in self.built:
                     module = await asyncio.to_thread(importlib.import_module, room.module)
-                    self._built[room.name] = module.build(self.ground)
-        return self._built[room.name]
+                    self.built[room.name] = module.build(self.ground)
+        return self.built[room.name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import inspect
 import logging
@@ -52,9 +53,12 @@ class Calls:
             response = handler(request)
             if inspect.isawaitable(response):
                 response = await response
-            self._faults.after(method.name)
+            await self._faults.after(method.name)
         except ApiError as error:
             code = error.code
+            raise
+        except asyncio.CancelledError:
+            code = "CANCELLED"
             raise
         except Exception as error:
             code = "INTERNAL"

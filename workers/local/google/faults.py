@@ -1,8 +1,8 @@
 """What tests may do to the services: quotas, latency, read lag, failures, lost answers; and a log of every call.
 
 Methods are named as in the API, without the service: "CreateOccurrence". The same switches are reachable from other
-processes as JSON: `POST /__faults__` on the REST port takes the arguments of `Faults.apply`, `GET /__faults__` answers
-`Faults.snapshot`.
+processes as JSON: `POST /__faults__` on the REST port takes what `Faults.apply` does, `GET /__faults__` answers
+`Faults.snapshot`, and with `?log=N` also the last N calls under "log".
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from workers.local.google.status import HTTP_STATUS, ApiError, resource_exhausted
@@ -70,6 +70,7 @@ class Faults:
         self.conflict = "identical"
         self._quotas: dict[str, _Quota] = {}
         self._delays: dict[str, float] = {}
+        self._late: dict[str, float] = {}
         self._failures: dict[str, _Failures] = {}
         self._lost: dict[str, _Failures] = {}
 
@@ -81,8 +82,12 @@ class Faults:
             self._quotas[method] = _Quota(limit, per)
 
     def delay(self, method: str, seconds: float) -> None:
-        """Let every call of *method* take at least *seconds*."""
+        """Let every call of *method* wait *seconds* before its work is done; a caller who gave up prevents it."""
         self._delays[method] = seconds
+
+    def late(self, method: str, seconds: float) -> None:
+        """Do the work of every call of *method* at once and answer *seconds* later, to callers who still wait."""
+        self._late[method] = seconds
 
     def lag(self, seconds: float, *, get: float = 0.0) -> None:
         """Keep a created occurrence out of lists for *seconds*, and out of GetOccurrence for *get* seconds."""
@@ -109,10 +114,11 @@ class Faults:
     def apply(self, order: Mapping[str, Any]) -> None:
         """Apply a JSON order.
 
-        Keys: `clear` (true), `quota` {method: [limit, per]}, `delay` {method: seconds}, `lag` {"list": s, "get": s},
-        `fail` and `lose` {method: [times, code]}, `conflict`. Raises ValueError or TypeError for anything else.
+        Keys: `clear` (true), `quota` {method: [limit, per]}, `delay` and `late` {method: seconds},
+        `lag` {"list": seconds, "get": seconds}, `fail` and `lose` {method: [times, code]}, `conflict`.
+        Raises ValueError or TypeError for anything else.
         """
-        unknown = set(order) - {"clear", "quota", "delay", "lag", "fail", "lose", "conflict"}
+        unknown = set(order) - {"clear", "quota", "delay", "late", "lag", "fail", "lose", "conflict"}
         if unknown:
             raise ValueError(f"Unknown fault {', '.join(sorted(unknown))}.")
         if order.get("clear"):
@@ -121,6 +127,8 @@ class Faults:
             self.quota(method, *arguments)
         for method, seconds in order.get("delay", {}).items():
             self.delay(method, float(seconds))
+        for method, seconds in order.get("late", {}).items():
+            self.late(method, float(seconds))
         for method, arguments in order.get("fail", {}).items():
             self.fail(method, *arguments)
         for method, arguments in order.get("lose", {}).items():
@@ -136,11 +144,16 @@ class Faults:
             "calls": dict(self.calls),
             "quota": {method: [quota.limit, quota.per] for method, quota in self._quotas.items()},
             "delay": dict(self._delays),
+            "late": dict(self._late),
             "lag": {"list": self.list_lag, "get": self.get_lag},
             "fail": {method: [failure.times, failure.code] for method, failure in self._failures.items()},
             "lose": {method: [failure.times, failure.code] for method, failure in self._lost.items()},
             "conflict": self.conflict,
         }
+
+    def recent(self, count: int) -> list[dict[str, Any]]:
+        """Return the last *count* calls as JSON, the latest last."""
+        return [asdict(call) for call in list(self.log)[-count:]] if count > 0 else []
 
     async def before(self, service: str, method: str) -> None:
         """Delay or refuse a call before its work is done. Raises ApiError."""
@@ -153,8 +166,10 @@ class Faults:
         if self._failures:
             _spend(self._failures, method, "and nothing was done")
 
-    def after(self, method: str) -> None:
-        """Lose the answer of a call whose work is done. Raises ApiError."""
+    async def after(self, method: str) -> None:
+        """Hold or lose the answer of a call whose work is done. Raises ApiError."""
+        if self._late and (seconds := self._late.get(method)):
+            await asyncio.sleep(seconds)
         if self._lost:
             _spend(self._lost, method, "after its work was done")
 

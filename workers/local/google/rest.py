@@ -65,7 +65,11 @@ class RestHandler:
                 self._faults.apply(json.loads(await request.read()))
             except (ValueError, TypeError, AttributeError) as error:
                 raise invalid_argument(f"The order of faults cannot be read: {error}") from error
-        return _json(json.dumps(self._faults.snapshot(), indent=2))
+        answer = self._faults.snapshot()
+        count = request.query.get("log", "0")
+        if count.isdecimal() and int(count):
+            answer["log"] = self._faults.recent(int(count))
+        return _json(json.dumps(answer, indent=2))
 
 
 async def _body(request: web.Request) -> bytes:
