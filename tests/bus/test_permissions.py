@@ -47,7 +47,7 @@ async def test_a_worker_may_do_its_work(connect_as: ConnectAs) -> None:
     """Pull, publish what it emits, its progress, dead letters, schedules, line, acknowledge: all of it is allowed."""
     gateway, worker = await connect_as("gateway"), await connect_as("worker-sign")
     await JetStreamApi(gateway).store("image.pushed", b"{}", {"ce-id": "1"})
-    event = await worker.client.request("$JS.API.CONSUMER.MSG.NEXT.EVENTS.sign", PULL, timeout=30)
+    event = await worker.client.request("$JS.API.CONSUMER.MSG.NEXT.EVENTS.sign", PULL, timeout=30, old_style=True)
     publisher = Publisher(worker)
     await publisher.start()
     for subject in OWN:
