@@ -1,0 +1,144 @@
+"""`sealane attest` and `sealane verify` on the world in a box: one image, now, with the exit code that a gate needs."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.commands.command import Finished, Sealane
+from workers.app.clouds import Clouds
+from workers.app.environment import load_settings
+from workers.app.pushing import push_image
+from workers.app.world import World
+from workers.bus.claims import ClaimsBucket
+from workers.bus.connection import connect
+from workers.bus.publisher import Publisher
+from workers.local.folder import WorldFolder
+from workers.ports import Attestation, Attestations
+
+
+class Box:
+    """The running world, without workers, and an image in it."""
+
+    def __init__(self, world: World, image: str, digest: str) -> None:
+        self.world = world
+        self.image = image
+        self.digest = digest
+        self.folder = world.folder
+
+    async def __call__(self, *arguments: str, bus: bool = True) -> Finished:
+        """Run a command on the world; without the bus, nobody answers where it should be."""
+        place = ("--data", str(self.folder.root)) if bus else ()
+        sealane = Sealane("nats://127.0.0.1:1", self.folder.root / "nowhere")
+        if not bus:
+            endpoints = self.world.endpoints
+            sealane._environment |= {
+                "SEALANE_GOOGLE_ENDPOINT": endpoints["google_grpc"],
+                "SEALANE_GOOGLE_TOKEN": f"file://{endpoints['token']}",
+                "SEALANE_REGISTRIES": json.dumps(endpoints["registries"]),
+                "SEALANE_SIGNING_RULES": json.dumps(endpoints["signing_rules"]),
+            }
+        return await sealane(*arguments, *place)
+
+    async def stored(self) -> tuple[Attestation, ...]:
+        """Return the attestations of the image, at their source."""
+        async with Clouds(load_settings(self.folder.root)) as clouds:
+            attestations: Attestations = await clouds.port(Attestations)
+            return await attestations.find(self.world.names.note, self.digest)
+
+
+@pytest.fixture
+async def box(tmp_path: Path) -> AsyncIterator[Box]:
+    """Start the world and push an image."""
+    async with World(WorldFolder(tmp_path / "world"), with_workers=False) as world:
+        image = f"{world.endpoints['registry']}/apps/shop:1"
+        yield Box(world, image, await push_image(world.folder, image, "hello"))
+
+
+async def test_an_image_is_attested_and_then_verified(box: Box) -> None:
+    """Before, verify fails; after, it succeeds; a repeat stores nothing."""
+    before = await box("verify", box.image)
+    first = await box("attest", box.image, "--json")
+    after = await box("verify", box.image, "--json")
+    again = await box("attest", box.image)
+
+    assert (before.code, first.code, after.code, again.code) == (1, 0, 0, 0), before.err + first.err + after.err
+    assert "NOT_ATTESTED" in before.out
+    (stored,) = await box.stored()
+    assert [(line["occurrence"], line["created"]) for line in first.lines] == [(stored.name, True)]
+    assert [(line["occurrence"], line["verdict"]) for line in after.lines] == [(stored.name, "VERIFIED")]
+    assert "before" in again.out
+
+
+async def test_the_claim_is_the_workers_own(box: Box) -> None:
+    """What the command did, the worker finds done."""
+    done = await box("attest", box.image)
+    assert "warning" not in done.err
+
+    settings = load_settings(box.folder.root)
+    seed = (box.folder.identities / "worker-attest.seed").read_text()
+    connection = await connect(settings.nats, identity="worker-attest", seed=seed.strip())
+    publisher = Publisher(connection)
+    (stored,) = await box.stored()
+    claim, _ = await ClaimsBucket(connection, publisher, "attest").read(
+        f"{stored.note}|{stored.key_id}|{stored.digest}"
+    )
+    await connection.close()
+    assert claim is not None
+    assert (claim.state, (claim.result or {})["occurrence"]) == ("done", stored.name)
+
+
+async def test_without_a_bus_it_goes_on_with_a_warning(box: Box) -> None:
+    """Nobody keeps two signers apart, so what is there is looked at twice."""
+    done = await box("attest", box.image, bus=False)
+
+    assert done.code == 0, done.err
+    assert "warning: no NATS server answers at nats://127.0.0.1:1" in done.err
+    assert "going on without the claim" in done.err
+    assert len(await box.stored()) == 1
+
+
+async def test_the_attestor_may_be_named_by_its_last_part(box: Box) -> None:
+    """In the project of this installation."""
+    name = box.world.names.attestor.rpartition("/")[2]
+    await box("attest", box.image, "--attestor", name)
+
+    assert (await box("verify", box.image, "--attestor", name)).code == 0
+    missing = await box("verify", box.image, "--attestor", "missing", "--json")
+    assert (missing.code, missing.lines[0]["verdict"]) == (1, "UNKNOWN")
+    assert "does not exist" in missing.lines[0]["reason"]
+
+
+@pytest.mark.parametrize("command", ["attest", "verify"])
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("https://gcr.io/acme/shop",), "'https://gcr.io/acme/shop' is not an image reference: write HOST/PATH:TAG"),
+        (("SAME", "--attestor", "a/b"), "'a/b' is not an attestor: write projects/PROJECT/attestors/ATTESTOR"),
+    ],
+)
+async def test_bad_input_is_one_sentence_and_exit_2(
+    box: Box, command: str, arguments: tuple[str, ...], sentence: str
+) -> None:
+    """What is wrong and how it is written."""
+    done = await box(command, *(box.image if argument == "SAME" else argument for argument in arguments))
+
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
+
+
+async def test_an_attestor_without_a_rule_cannot_sign(box: Box) -> None:
+    """The key to sign with is in the rule."""
+    done = await box("attest", box.image, "--attestor", "other")
+
+    assert done.code == 2
+    assert "no signing rule names the attestor projects/" in done.err
+
+
+async def test_a_missing_image_is_exit_1(box: Box) -> None:
+    """The registry's own sentence."""
+    done = await box("verify", f"{box.image}-missing")
+
+    assert (done.code, done.out) == (1, "")
+    assert "1-missing" in done.err

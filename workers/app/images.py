@@ -1,0 +1,111 @@
+"""What a command needs to attest or verify an image at once: the clouds, and the claim if there is a bus."""
+
+import math
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.app.clouds import Clouds
+from workers.app.connecting import open_bus
+from workers.app.environment import load_settings
+from workers.attest.placement import CREATING
+from workers.bus.claims import NatsClaims
+from workers.bus.permissions import OPERATOR
+from workers.bus.publisher import Publisher
+from workers.failures import Denied, NotFound, Unavailable
+from workers.ports import Attestations, Attestors, Claims, Clock, Images, Json, Lease, SigningKeys
+from workers.settings import Settings
+from workers.signing import SigningRules
+
+_UNSHARED = (
+    "; going on without the claim that keeps two signers apart, which takes longer: what is there is looked at twice"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePorts:
+    """The ports of the worker `attest`, for one command."""
+
+    images: Images
+    keys: SigningKeys
+    attestors: Attestors
+    attestations: Attestations
+    claims: Claims
+    clock: Clock
+    rules: SigningRules
+    project: str
+    warning: str | None = None
+    """Why the claim is not shared with the workers, if it is not."""
+
+
+class UnsharedLease:
+    """A lease that nobody else knows of: so it begins in doubt, and what is done under it is settled afterwards."""
+
+    attempt = 2
+    step: str | None = CREATING
+    taken_over = True
+
+    def left(self) -> float:
+        """Return for ever: nobody takes over what nobody knows."""
+        return math.inf
+
+    async def mark(self, step: str) -> None:
+        """Remember nothing."""
+        del step
+
+
+class UnsharedClaims:
+    """Claims without a bus: nobody is kept away, nothing is remembered."""
+
+    async def once(self, key: str, work: Callable[[Lease], Awaitable[Json]]) -> Json:
+        """Do the work."""
+        del key
+        return await work(UnsharedLease())
+
+    def lease(self, key: str) -> AbstractAsyncContextManager[Lease]:
+        """Hold nothing."""
+        del key
+        return _unshared()
+
+
+@asynccontextmanager
+async def _unshared() -> AsyncIterator[Lease]:
+    yield UnsharedLease()
+
+
+@asynccontextmanager
+async def image_ports(data: Path | None = None, *, claiming: bool = False) -> AsyncIterator[ImagePorts]:
+    """Open the ports; with `claiming`, the claim is the workers' own where the bus can be reached."""
+    settings = load_settings(data)
+    async with AsyncExitStack() as stack:
+        clouds = await stack.enter_async_context(Clouds(settings))
+        claims, warning = await _claims(settings, stack) if claiming else (UnsharedClaims(), None)
+        yield ImagePorts(
+            images=await clouds.port(Images),
+            keys=await clouds.port(SigningKeys),
+            attestors=await clouds.port(Attestors),
+            attestations=await clouds.port(Attestations),
+            claims=claims,
+            clock=await clouds.port(Clock),
+            rules=settings.signing_rules,
+            project=settings.project,
+            warning=warning,
+        )
+
+
+async def _claims(settings: Settings, stack: AsyncExitStack) -> tuple[Claims, str | None]:
+    if "nats" not in settings.model_fields_set:
+        return UnsharedClaims(), f"no bus is configured (SEALANE_NATS){_UNSHARED}"
+    try:
+        connection = await open_bus(settings, OPERATOR)
+    except (Unavailable, Denied, NotFound) as problem:
+        return UnsharedClaims(), f"{problem}{_UNSHARED}"
+    stack.push_async_callback(connection.close)
+    publisher = Publisher(connection)
+    await publisher.start()
+    stack.push_async_callback(publisher.close)
+    owner = f"sealane attest on {socket.gethostname()}-{os.getpid()}"
+    return NatsClaims(connection, publisher, "attest", lease=settings.lease, owner=owner), None

@@ -1,0 +1,190 @@
+"""`sealane attest` and `sealane verify`: one image, now."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workers.commands.output import DATA, JSON, examples, one_line, write_json, write_records
+from workers.failures import Invalid
+
+if TYPE_CHECKING:
+    from schemas.images import ImageAttested
+    from workers.app.images import ImagePorts
+    from workers.attest.verification import Finding
+
+IMAGE = Annotated[str, typer.Argument(metavar="IMAGE", help="HOST/PATH:TAG, HOST/PATH@sha256:… or both.")]
+ATTESTOR = Annotated[
+    str | None,
+    typer.Option("--attestor", metavar="A", help="projects/P/attestors/A, or A in this project; default: all rules'."),
+]
+OpenPorts = Callable[..., AbstractAsyncContextManager["ImagePorts"]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(
+        "attest",
+        epilog=examples(
+            "sealane attest europe-docker.pkg.dev/acme/apps/shop:1.4.2",
+            "sealane attest gcr.io/acme/shop@sha256:… --attestor built-by-ci --json",
+        ),
+    )(attest)
+    app.command(
+        "verify",
+        epilog=examples(
+            "sealane verify europe-docker.pkg.dev/acme/apps/shop:1.4.2",
+            "sealane verify gcr.io/acme/shop@sha256:… --attestor projects/prod/attestors/release",
+        ),
+    )(verify)
+
+
+def attest(image: IMAGE, attestor: ATTESTOR = None, data: DATA = None, *, as_json: JSON = False) -> None:
+    """Attest one image now, as the worker would, for every signing rule that matches.
+
+    Exit 0: it is attested. 1: it is not. 2: the input is wrong.
+    """
+    import asyncio
+
+    attested = asyncio.run(attest_now(image, attestor, data))
+    records = [event.model_dump(mode="json") for event in attested]
+    if as_json:
+        for record in records:
+            write_json(record)
+    else:
+        columns = {
+            "ATTESTOR": lambda record: record["attestor"],
+            "OCCURRENCE": lambda record: record["occurrence"],
+            "STORED": lambda record: "now" if record["created"] else "before",
+            "KEY": lambda record: record["key_id"],
+        }
+        write_records(records, columns, as_json=False, empty="Nothing was attested.")
+    if not attested:
+        raise typer.Exit(1)
+
+
+def verify(image: IMAGE, attestor: ATTESTOR = None, data: DATA = None, *, as_json: JSON = False) -> None:
+    """Say what Binary Authorization would say of an image, and why.
+
+    Exit 0: every attestor asked has a verified attestation. 1: one has not. 2: the input is wrong.
+    """
+    import asyncio
+    from dataclasses import asdict
+
+    from workers.attest.verification import is_admitted
+
+    found = asyncio.run(verify_now(image, attestor, data))
+    columns = {
+        "ATTESTOR": lambda record: record["attestor"],
+        "VERDICT": lambda record: record["verdict"],
+        "OCCURRENCE": lambda record: record["occurrence"] or "-",
+        "KEY": lambda record: record["key_id"] or "-",
+        "REASON": lambda record: record["reason"],
+    }
+    write_records([asdict(finding) for finding in found], columns, as_json=as_json, empty="")
+    if not is_admitted(found):
+        raise typer.Exit(1)
+
+
+async def attest_now(
+    image: str, attestor: str | None, data: Path | None = None, *, open_ports: OpenPorts | None = None
+) -> "list[ImageAttested]":
+    """Run the worker on one image and return what it would emit."""
+    from schemas.images import ImagePushed
+    from workers.attest import worker
+    from workers.signing import SigningRules
+
+    _require_reference(image)
+    async with (open_ports or _image_ports())(data, claiming=True) as ports:
+        if ports.warning is not None:
+            typer.echo(f"warning: {one_line(ports.warning)}", err=True)
+        rules = ports.rules
+        if attestor is not None:
+            name = _full_name(attestor, ports.project)
+            rules = SigningRules(rules=tuple(rule for rule in rules.rules if rule.attestor == name))
+            if not rules.rules:
+                raise Invalid(f"no signing rule names the attestor {name}: add one to SEALANE_SIGNING_RULES")
+        events = worker.attest(
+            ImagePushed(image=image),
+            ports.images,
+            ports.keys,
+            ports.attestors,
+            ports.attestations,
+            ports.claims,
+            rules,
+            ports.clock,
+            TerminalProgress(),
+        )
+        return [event async for event in events]
+
+
+async def verify_now(
+    image: str, attestor: str | None, data: Path | None = None, *, open_ports: OpenPorts | None = None
+) -> "tuple[Finding, ...]":
+    """Resolve the image and ask each attestor."""
+    from workers.attest.verification import findings
+
+    _require_reference(image)
+    async with (open_ports or _image_ports())(data) as ports:
+        if attestor is not None:
+            asked = [_full_name(attestor, ports.project)]
+        resolved = await ports.images.resolve(image)
+        if attestor is None:
+            matching = ports.rules.matching(resolved.host, resolved.path)
+            asked = list(dict.fromkeys(rule.attestor for rule in matching))
+            if not asked:
+                raise Invalid(f"no signing rule matches {resolved.repository}: say whom to ask with --attestor")
+        found: list[Finding] = []
+        for name in asked:
+            found += await findings(resolved, name, ports.attestors, ports.attestations)
+        return tuple(found)
+
+
+def _image_ports() -> OpenPorts:
+    from workers.app.images import image_ports
+
+    return image_ports
+
+
+def _require_reference(image: str) -> None:
+    from schemas.images import split_reference
+
+    try:
+        split_reference(image)
+    except ValueError as error:
+        raise Invalid(str(error)) from None
+
+
+def _full_name(attestor: str, project: str) -> str:
+    import re
+
+    from workers.signing import ATTESTOR_PATTERN
+
+    name = attestor if "/" in attestor else f"projects/{project}/attestors/{attestor}"
+    if re.match(ATTESTOR_PATTERN, name) is None:
+        raise Invalid(f"{attestor!r} is not an attestor: write projects/PROJECT/attestors/ATTESTOR, or its last part")
+    return name
+
+
+class TerminalProgress:
+    """The port Progress for somebody at a terminal: what is done goes to stderr, with the time it took."""
+
+    def step(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Say when the step is over."""
+        return self._step(name)
+
+    @asynccontextmanager
+    async def _step(self, name: str) -> AsyncIterator[None]:
+        began, state = time.monotonic(), "failed"
+        try:
+            yield
+            state = "done"
+        finally:
+            typer.echo(f"{name}: {state} ({time.monotonic() - began:.2f} s)", err=True)
+
+    def log(self, message: str) -> None:
+        """Say the line."""
+        typer.echo(one_line(message), err=True)
