@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.adapters.registry.conftest import CANARY, IMAGE, USER, Handler, Listed, Odd, Opener, answering, put_image
 from workers.adapters.registry import OciImages
@@ -345,3 +347,12 @@ def test_reads_a_challenge(header: str, scheme: str, parameters: dict[str, str])
 def test_reads_no_challenge_that_it_cannot_answer(header: str) -> None:
     """Other schemes are none of ours."""
     assert read_challenge(header) is None
+
+
+@settings(deadline=None)
+@given(header=st.text() | st.text().map("Bearer {}".format))
+def test_reads_noise_without_an_accident(header: str) -> None:
+    """Whatever a registry sends as a challenge, it is one or none."""
+    found = read_challenge(header)
+
+    assert found is None or found.scheme in {"basic", "bearer"}

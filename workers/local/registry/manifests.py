@@ -91,7 +91,8 @@ class Manifest:
     def describe(self) -> dict[str, Any]:
         """Return the descriptor of this manifest for the list of referrers."""
         config = self.fields.get("config")
-        artifact_type = self.fields.get("artifactType") or (config or {}).get("mediaType")
+        config_type = config.get("mediaType") if isinstance(config, dict) else None
+        artifact_type = self.fields.get("artifactType") or config_type
         found: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest, "size": len(self.body)}
         if artifact_type:
             found["artifactType"] = artifact_type
