@@ -12,7 +12,7 @@ import typer
 
 from workers.failures import Invalid, SealaneError
 
-_GROUPS = ("demo", "doctor", "images", "publish", "follow", "schema", "worker", "world")
+_GROUPS = ("demo", "doctor", "images", "publish", "follow", "schema", "streams", "worker", "world")
 """The modules of `workers/commands` that register commands, in the order of `--help`; their neighbours only help."""
 
 app = typer.Typer(
