@@ -97,7 +97,7 @@ async def attest_now(
     from workers.attest import worker
     from workers.signing import SigningRules
 
-    _require_reference(image)
+    _require_names(image, attestor)
     async with (open_ports or _image_ports())(data, claiming=True) as ports:
         if ports.warning is not None:
             typer.echo(f"warning: {one_line(ports.warning)}", err=True)
@@ -127,7 +127,7 @@ async def verify_now(
     """Resolve the image and ask each attestor."""
     from workers.attest.verification import findings
 
-    _require_reference(image)
+    _require_names(image, attestor)
     async with (open_ports or _image_ports())(data) as ports:
         if attestor is not None:
             asked = [_full_name(attestor, ports.project)]
@@ -149,24 +149,23 @@ def _image_ports() -> OpenPorts:
     return image_ports
 
 
-def _require_reference(image: str) -> None:
+def _require_names(image: str, attestor: str | None) -> None:
+    """Check what was typed before anything is opened."""
+    import re
+
     from schemas.images import split_reference
+    from workers.signing import ATTESTOR_PATTERN
 
     try:
         split_reference(image)
     except ValueError as error:
         raise Invalid(str(error)) from None
+    if attestor is not None and re.match(ATTESTOR_PATTERN, _full_name(attestor, "any")) is None:
+        raise Invalid(f"{attestor!r} is not an attestor: write projects/PROJECT/attestors/ATTESTOR, or its last part")
 
 
 def _full_name(attestor: str, project: str) -> str:
-    import re
-
-    from workers.signing import ATTESTOR_PATTERN
-
-    name = attestor if "/" in attestor else f"projects/{project}/attestors/{attestor}"
-    if re.match(ATTESTOR_PATTERN, name) is None:
-        raise Invalid(f"{attestor!r} is not an attestor: write projects/PROJECT/attestors/ATTESTOR, or its last part")
-    return name
+    return attestor if "/" in attestor else f"projects/{project}/attestors/{attestor}"
 
 
 class TerminalProgress:

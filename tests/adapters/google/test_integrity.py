@@ -39,6 +39,9 @@ class Answering:
         for answer in self.answers.values():
             answer.update({name: value for name, value in changes.items() if name in answer})
 
+    async def prepare(self, *_: object) -> None:
+        """Need nothing."""
+
     async def call(self, _: object, method: str, request: Any, **__: object) -> Any:
         """Answer."""
         self.asked[method] = request
@@ -47,7 +50,7 @@ class Answering:
 
 def keys(connection: Answering) -> KmsSigningKeys:
     """Return the adapter on it."""
-    return KmsSigningKeys(connection)  # type: ignore[arg-type]  # only `call` is used
+    return KmsSigningKeys(connection)  # type: ignore[arg-type]  # it answers both that are used
 
 
 async def test_what_is_sent_carries_its_checksum() -> None:

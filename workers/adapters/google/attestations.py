@@ -35,6 +35,7 @@ class GrafeasAttestations:
             _VIEWER,
         )
         found: list[Attestation] = []
+        await self._google.prepare(GRAFEAS)
         while True:
             page = await self._google.call(
                 GRAFEAS, "list_note_occurrences", request, errand=errand, timeout=CALL_SECONDS

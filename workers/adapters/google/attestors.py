@@ -55,6 +55,7 @@ class BinauthzAttestors:
         return Verdict("ATTESTATION_NOT_VERIFIABLE", answer.denial_reason or "Binary Authorization gives no reason")
 
     async def _read(self, name: str) -> Attestor:
+        await self._google.prepare(BINAUTHZ, VALIDATION)
         answer = await self._google.call(
             BINAUTHZ,
             "get_attestor",

@@ -12,8 +12,9 @@ from typing import Any
 
 from workers.adapters.google.errors import Errand, failure
 from workers.adapters.secrets import SecretReader, read_secret
-from workers.failures import Denied
+from workers.failures import Denied, Unavailable
 
+BUILD_SECONDS = 60.0
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
 
@@ -74,9 +75,16 @@ class GoogleConnection:
         self._channel: Any = None
 
     async def prepare(self, *services: Service) -> None:
-        """Import and build the clients now. Raises Denied, NotFound or Invalid when there are no credentials."""
-        for service in services or SERVICES:
-            await self._client(service)
+        """Import and build the clients now: reads do so first, since it may take longer than any one call should.
+
+        Raises Denied, NotFound or Invalid when there are no credentials, Unavailable when it takes for ever.
+        """
+        try:
+            async with asyncio.timeout(BUILD_SECONDS):
+                for service in services or SERVICES:
+                    await self._client(service)
+        except TimeoutError as error:
+            raise Unavailable(f"Google's client libraries were not ready within {BUILD_SECONDS:g} s") from error
 
     async def call(
         self, service: Service, method: str, request: Mapping[str, Any], *, errand: Errand, timeout: float

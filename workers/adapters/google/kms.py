@@ -51,6 +51,7 @@ class KmsSigningKeys:
         return bytes(answer.signature)
 
     async def _read(self, key: str) -> PublicKey:
+        await self._google.prepare(KMS)
         answer = await self._google.call(
             KMS,
             "get_public_key",
