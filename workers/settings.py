@@ -15,7 +15,9 @@ from workers.signing import SigningRules
 class Settings(BaseSettings):
     """The settings of a process, from the environment. A list or object is given as JSON."""
 
-    model_config = SettingsConfigDict(env_prefix="SEALANE_", extra="ignore", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SEALANE_", extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
     nats: str = "nats://127.0.0.1:4222"
     """Where the bus is: one or more URLs, comma-separated. Never holds a user or a password."""

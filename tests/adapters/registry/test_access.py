@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from workers.registries import RegistryAccess, is_loopback
+from workers.registries import SETTING, RegistryAccess, is_loopback
+from workers.settings import Settings
 
 CANARY = "canary-hunter2-9d1"
 
@@ -88,4 +89,15 @@ def test_repeats_no_password_that_was_written_in_place_of_a_reference() -> None:
         RegistryAccess(host="r.example", username="u", password=CANARY)
 
     assert "password" in str(caught.value)
+    assert CANARY not in str(caught.value)
+
+
+def test_repeats_no_password_when_the_settings_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same holds for the environment variable that the list comes from."""
+    entry = {"host": "r.example", "username": "u", "password": CANARY}
+    monkeypatch.setenv(SETTING, json.dumps([entry]))
+
+    with pytest.raises(ValidationError, match=r"registries\.0\.password") as caught:
+        Settings()
+
     assert CANARY not in str(caught.value)
