@@ -34,7 +34,7 @@ class Calls:
             raise unauthenticated(
                 "CREDENTIALS_MISSING", "The request carries no access token; send 'Authorization: Bearer TOKEN'."
             )
-        if self._token is not None and not hmac.compare_digest(token.encode(), self._token.encode()):
+        if self._token is not None and not hmac.compare_digest(_bytes(token), _bytes(self._token)):
             raise unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED", "The access token is not the one of this server.")
 
     async def answer(
@@ -70,6 +70,11 @@ class Calls:
             took = time.perf_counter() - clock
             self._faults.record(Call(method.name, _resource(request), code, transport, began, took))
         return response
+
+
+def _bytes(token: str) -> bytes:
+    """Return a token's bytes; HTTP headers may hold some that are no UTF-8."""
+    return token.encode("utf-8", "surrogateescape")
 
 
 def _handler(api: Api, method: Method) -> Handler:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from workers.local.google.status import invalid_argument
 
-_FORM = struct.Struct(">Q8s")
+_FORM = struct.Struct(">q8s")
 
 
 @dataclass(frozen=True)

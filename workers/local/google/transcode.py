@@ -60,6 +60,14 @@ def to_json(message: Any, *, pretty: bool = True) -> str:
     return json_format.MessageToJson(message, indent=2 if pretty else None, ensure_ascii=False)
 
 
+def check_representable(message: Any, field: str) -> None:
+    """Raise INVALID_ARGUMENT for a message with no JSON form, such as a time out of bounds that came over gRPC."""
+    try:
+        json_format.MessageToDict(message)
+    except (json_format.Error, ValueError) as error:
+        raise invalid_argument(f"{field} is not valid: {error}", field) from error
+
+
 def _fill(message: Any, field: str, body: bytes) -> None:
     try:
         content = json.loads(body)

@@ -1,4 +1,9 @@
-"""Attestors (…/binary-authorization/docs/reference/rest/v1/projects.attestors)."""
+"""Attestors.
+
+Follows https://cloud.google.com/binary-authorization/docs/reference/rest/v1/projects.attestors.
+Left out: IAM and the limits
+on the number of attestors and keys.
+"""
 
 from __future__ import annotations
 

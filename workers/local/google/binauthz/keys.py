@@ -1,4 +1,8 @@
-"""The public keys of an attestor (…/projects.attestors#AttestorPublicKey): PKIX keys, their algorithms and ids."""
+"""The public keys of an attestor: PKIX keys, their algorithms and ids.
+
+Follows https://cloud.google.com/binary-authorization/docs/reference/rest/v1/projects.attestors#AttestorPublicKey.
+Left out: OpenPGP keys and ML-DSA-65.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The policy of a project (…/binary-authorization/docs/reference/rest/v1/Policy), checked as its reference demands.
+"""The policy of a project, checked as its reference demands.
 
+Follows https://cloud.google.com/binary-authorization/docs/reference/rest/v1/Policy.
 A project without a policy of its own answers the default one, which allows everything and evaluates the global policy.
 """
 

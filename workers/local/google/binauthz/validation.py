@@ -1,5 +1,6 @@
-"""ValidateAttestationOccurrence (…/v1/projects.attestors/validateAttestationOccurrence): what admission would check.
+"""ValidateAttestationOccurrence: what admission would check.
 
+Follows https://cloud.google.com/binary-authorization/docs/reference/rest/v1/projects.attestors/validateAttestationOccurrence.
 VERIFIED needs all of: the attestor's own note; a payload in the form that
 https://cloud.google.com/binary-authorization/docs/making-attestations gives, with the digest of the resource; and one
 signature over exactly these bytes by a key of the attestor with the id that the signature names. The repository in the

@@ -1,4 +1,7 @@
-"""Notes (…/artifact-analysis/docs/reference/rest/v1/projects.notes). `kind` follows from the type that is set."""
+"""Notes; `kind` follows from the type that is set.
+
+Follows https://cloud.google.com/artifact-analysis/docs/reference/rest/v1/projects.notes. Left out: IAM.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ from grafeas.grafeas_v1.types import common, grafeas
 
 from workers.local.google.api import Handler
 from workers.local.google.clock import now
+from workers.local.google.enums import name_of
 from workers.local.google.grafeas.filters import Term, parse
 from workers.local.google.names import check
 from workers.local.google.paging import page
 from workers.local.google.status import already_exists, invalid_argument, not_found
 from workers.local.google.store import Store
+from workers.local.google.transcode import check_representable
 
 KIND = "Note"
 NoteKind = common.NoteKind
@@ -85,6 +90,7 @@ class Notes:
         changed = merged(note, request.note, request.update_mask, _FIXED)
         if changed.WhichOneof("type") != note.WhichOneof("type"):
             raise invalid_argument("The type of a note cannot change.", "note")
+        check_representable(changed, "note")
         changed.update_time.CopyFrom(now())
         self._store.write(KIND, changed.name, changed.SerializeToString())
         return changed
@@ -113,6 +119,7 @@ class Notes:
                 "note.attestation.hint.human_readable_name",
             )
         note.name, note.kind = name, kind
+        check_representable(note, "note")
         note.create_time.CopyFrom(now())
         note.update_time.CopyFrom(note.create_time)
         if not self._store.insert(KIND, name, parent, note.SerializeToString()):
@@ -130,7 +137,7 @@ def kind_of(message: Any, oneof: str, field: str) -> int:
         raise invalid_argument(f"{field} has no details; set one, such as attestation.", field)
     kind = int(_NoteKinds[detail.upper()].number)
     if message.kind not in (0, kind):
-        said = NoteKind(message.kind).name
+        said = name_of(NoteKind, message.kind, f"{field}.kind")
         raise invalid_argument(
             f"{field}.kind is {said}, but its details are of kind {detail.upper()}.", f"{field}.kind"
         )

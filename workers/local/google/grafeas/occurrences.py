@@ -1,5 +1,6 @@
-"""Occurrences (…/artifact-analysis/docs/reference/rest/v1/projects.occurrences) and the occurrences of a note.
+"""Occurrences and the occurrences of a note.
 
+Follows https://cloud.google.com/artifact-analysis/docs/reference/rest/v1/projects.occurrences.
 Lists answer in order of creation, and may lag behind creation as tests ask (`Faults.lag`).
 """
 
@@ -23,6 +24,7 @@ from workers.local.google.names import check
 from workers.local.google.paging import page
 from workers.local.google.status import ApiError, invalid_argument, not_found
 from workers.local.google.store import Store
+from workers.local.google.transcode import check_representable
 
 KIND = "Occurrence"
 _Occurrence = grafeas.Occurrence.pb()
@@ -194,6 +196,7 @@ def _check(occurrence: Any) -> None:
     if not occurrence.resource_uri:
         raise invalid_argument("resource_uri is empty; it is required.", "occurrence.resource_uri")
     if not occurrence.HasField("attestation"):
+        check_representable(occurrence, "occurrence")
         return
     attestation = occurrence.attestation
     if not attestation.serialized_payload:

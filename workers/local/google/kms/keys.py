@@ -1,4 +1,9 @@
-"""Crypto keys (…/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys), purpose ASYMMETRIC_SIGN."""
+"""Crypto keys with purpose ASYMMETRIC_SIGN.
+
+Follows https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys.
+Left out: other purposes,
+rotation, primary versions (such keys have none) and deletion.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from google.cloud.kms_v1.types import resources, service
 
 from workers.local.google.api import Handler
 from workers.local.google.clock import now
+from workers.local.google.enums import name_of
 from workers.local.google.kms import rings
 from workers.local.google.kms.versions import Versions
 from workers.local.google.names import check
@@ -16,10 +22,11 @@ from workers.local.google.paging import page
 from workers.local.google.signatures import SCHEMES
 from workers.local.google.status import already_exists, invalid_argument, not_found, unimplemented
 from workers.local.google.store import Store
+from workers.local.google.transcode import check_representable
 
 KIND = "CryptoKey"
 _CryptoKey = resources.CryptoKey.pb()
-_Version = resources.CryptoKeyVersion.pb()
+_Algorithm = resources.CryptoKeyVersion.CryptoKeyVersionAlgorithm
 _ListResponse = service.ListCryptoKeysResponse.pb()
 _SIGN = int(resources.CryptoKey.CryptoKeyPurpose.ASYMMETRIC_SIGN)
 _SOFTWARE = int(resources.ProtectionLevel.SOFTWARE)
@@ -54,6 +61,7 @@ class Keys:
         key.CopyFrom(request.crypto_key)
         _check_purpose(key)
         check_template(key.version_template)
+        check_representable(key, "crypto_key")
         self._check_free(parent, name)
         key.name = name
         key.create_time.CopyFrom(now())
@@ -120,9 +128,9 @@ class Keys:
 def _check_purpose(key: Any) -> None:
     if not key.purpose:
         raise invalid_argument("purpose is not set; use ASYMMETRIC_SIGN.", "crypto_key.purpose")
-    algorithm = _Version.CryptoKeyVersionAlgorithm.Name(key.version_template.algorithm)
+    algorithm = name_of(_Algorithm, key.version_template.algorithm, "crypto_key.version_template.algorithm")
     if key.purpose != _SIGN:
-        purpose = _CryptoKey.CryptoKeyPurpose.Name(key.purpose)
+        purpose = name_of(resources.CryptoKey.CryptoKeyPurpose, key.purpose, "crypto_key.purpose")
         if algorithm.startswith(_SIGNING_PREFIXES):
             raise invalid_argument(
                 f"algorithm {algorithm} is not allowed with purpose {purpose}.", "crypto_key.version_template.algorithm"
@@ -135,9 +143,9 @@ def _check_purpose(key: Any) -> None:
 
 def check_template(template: Any) -> None:
     """Raise unless the algorithm of a version template is one that signs and is served."""
-    name = _Version.CryptoKeyVersionAlgorithm.Name(template.algorithm)
+    name = name_of(_Algorithm, template.algorithm, "crypto_key.version_template.algorithm")
     if template.protection_level not in (0, _SOFTWARE):
-        level = resources.ProtectionLevel(template.protection_level).name
+        level = name_of(resources.ProtectionLevel, template.protection_level, "version_template.protection_level")
         raise unimplemented(f"Protection level {level}")
     if not name.startswith(_SIGNING_PREFIXES):
         raise invalid_argument(

@@ -1,4 +1,8 @@
-"""Key rings (…/kms/docs/reference/rest/v1/projects.locations.keyRings), which can never be deleted."""
+"""Key rings, which can never be deleted.
+
+Follows https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.
+Left out: filters and orders of lists.
+"""
 
 from __future__ import annotations
 

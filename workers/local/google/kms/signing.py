@@ -1,5 +1,7 @@
-"""GetPublicKey and AsymmetricSign (…/cryptoKeyVersions/getPublicKey, …/cryptoKeyVersions/asymmetricSign).
+"""GetPublicKey and AsymmetricSign.
 
+Follows https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys.cryptoKeyVersions/asymmetricSign
+and .../getPublicKey.
 Checksums are CRC32C as https://cloud.google.com/kms/docs/data-integrity-guidelines asks: those sent are verified before
 anything is signed, and every answer carries its own.
 """
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from google.cloud.kms_v1.types import resources, service
 
 from workers.local.google.api import Handler
+from workers.local.google.enums import name_of
 from workers.local.google.kms.versions import Versions, scheme_of
 from workers.local.google.signatures import Scheme
 from workers.local.google.status import invalid_argument
@@ -43,10 +46,8 @@ class Signing:
         version = self._versions.usable(request.name)
         wanted = request.public_key_format
         if wanted not in (_Format.PUBLIC_KEY_FORMAT_UNSPECIFIED, _Format.PEM, _Format.DER):
-            raise invalid_argument(
-                f"public_key_format {_Format(wanted).name} does not go with the algorithm of {version.name}.",
-                "public_key_format",
-            )
+            form = name_of(_Format, wanted, "public_key_format")
+            raise invalid_argument(f"public_key_format {form} does not go with {version.name}.", "public_key_format")
         public = self._versions.private_key(version.name).public_key()
         encoding = serialization.Encoding.DER if wanted == _Format.DER else serialization.Encoding.PEM
         content = public.public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)

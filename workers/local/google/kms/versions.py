@@ -1,4 +1,8 @@
-"""Key versions and their states (…/projects.locations.keyRings.cryptoKeys.cryptoKeyVersions, …/kms/docs/key-states)."""
+"""Key versions and their states.
+
+Follows https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys.cryptoKeyVersions
+and https://cloud.google.com/kms/docs/key-states. Left out: import, attestations of hardware.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,147 @@
+"""Requests for fuzzing: a valid one of every method, and ways to spoil it."""
+
+import base64
+from random import Random
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
+
+from tests.local.google.scenes import ATTESTOR, KEY, KEY_ID, NOTE, PROJECT, RESOURCE, RING, VERSION, payload
+
+LOCATION = f"{PROJECT}/locations/global"
+POLICY = f"{PROJECT}/policy"
+TEXTS = (
+    *(PROJECT, LOCATION, RING, KEY, VERSION, NOTE, ATTESTOR, POLICY, RESOURCE, KEY_ID, "\0", "x" * 300, "\U0010ffff"),
+    *("", "a", "*", "//", "reviewer", "reviewed", "state", "labels", "name", 'kind="ATTESTATION"', "europe.c"),
+)
+BLOBS = (b"", b"\xff", b"0" * 32, payload())
+DEEPEST = 4
+
+_KEY = {"purpose": "ASYMMETRIC_SIGN", "version_template": {"algorithm": "EC_SIGN_P256_SHA256"}}
+_NOTE = {"attestation": {"hint": {"human_readable_name": "reviewed"}}}
+_ATTESTATION = {
+    "serialized_payload": base64.b64encode(payload()).decode(),
+    "signatures": [{"signature": "AAAA", "public_key_id": KEY_ID}],
+}
+_OCCURRENCE = {"note_name": NOTE, "resource_uri": RESOURCE, "attestation": _ATTESTATION}
+_PEM = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEOOKV6GtotKCDwxFvtCpZhkcOUx6i
+DPtbX1ygRVmYUp95fJrak1/Pol8MzktMTucyJOHRDwHFAJsin5F338vxkg==
+-----END PUBLIC KEY-----
+"""
+_PUBLIC = {"id": KEY_ID, "pkix_public_key": {"public_key_pem": _PEM, "signature_algorithm": "ECDSA_P256_SHA256"}}
+_REFERENCE = {"note_reference": NOTE, "public_keys": [_PUBLIC]}
+_RULE = {"evaluation_mode": "ALWAYS_ALLOW", "enforcement_mode": "ENFORCED_BLOCK_AND_AUDIT_LOG"}
+_PAGE = {"page_size": 5}
+_VALID: dict[str, dict[str, Any]] = {
+    "CreateKeyRing": {"parent": LOCATION, "key_ring_id": "ring"},
+    "GetKeyRing": {"name": RING},
+    "ListKeyRings": {"parent": LOCATION, **_PAGE},
+    "CreateCryptoKey": {"parent": RING, "crypto_key_id": "signer", "crypto_key": _KEY},
+    "GetCryptoKey": {"name": KEY},
+    "ListCryptoKeys": {"parent": RING, **_PAGE},
+    "UpdateCryptoKey": {"crypto_key": {"name": KEY, "labels": {"a": "b"}}, "update_mask": "labels"},
+    "CreateCryptoKeyVersion": {"parent": KEY},
+    "GetCryptoKeyVersion": {"name": VERSION},
+    "ListCryptoKeyVersions": {"parent": KEY, **_PAGE},
+    "UpdateCryptoKeyVersion": {"crypto_key_version": {"name": VERSION, "state": "ENABLED"}, "update_mask": "state"},
+    "DestroyCryptoKeyVersion": {"name": f"{KEY}/cryptoKeyVersions/2"},
+    "RestoreCryptoKeyVersion": {"name": f"{KEY}/cryptoKeyVersions/2"},
+    "GetPublicKey": {"name": VERSION},
+    "AsymmetricSign": {"name": VERSION, "data": "AAAA"},
+    "CreateNote": {"parent": PROJECT, "note_id": "reviewed", "note": _NOTE},
+    "BatchCreateNotes": {"parent": PROJECT, "notes": {"a": _NOTE}},
+    "GetNote": {"name": NOTE},
+    "ListNotes": {"parent": PROJECT, **_PAGE},
+    "UpdateNote": {"name": NOTE, "note": _NOTE},
+    "DeleteNote": {"name": f"{PROJECT}/notes/a"},
+    "CreateOccurrence": {"parent": PROJECT, "occurrence": _OCCURRENCE},
+    "BatchCreateOccurrences": {"parent": PROJECT, "occurrences": [_OCCURRENCE | {"resource_uri": "x"}]},
+    "GetOccurrence": {"name": ""},
+    "GetOccurrenceNote": {"name": ""},
+    "ListOccurrences": {"parent": PROJECT, "filter": 'kind="ATTESTATION"', **_PAGE},
+    "ListNoteOccurrences": {"name": NOTE, **_PAGE},
+    "UpdateOccurrence": {"name": "", "occurrence": _OCCURRENCE},
+    "DeleteOccurrence": {"name": f"{PROJECT}/occurrences/none"},
+    "CreateAttestor": {"parent": PROJECT, "attestor_id": "reviewer"},
+    "GetAttestor": {"name": ATTESTOR},
+    "ListAttestors": {"parent": PROJECT, **_PAGE},
+    "UpdateAttestor": {"attestor": {"name": ATTESTOR}},
+    "DeleteAttestor": {"name": f"{PROJECT}/attestors/a"},
+    "GetPolicy": {"name": POLICY},
+    "UpdatePolicy": {"policy": {"name": POLICY, "default_admission_rule": _RULE}},
+    "ValidateAttestationOccurrence": {
+        "attestor": ATTESTOR,
+        "attestation": _ATTESTATION,
+        "occurrence_note": NOTE,
+        "occurrence_resource_uri": RESOURCE,
+    },
+}
+
+
+def valid(method: Any, occurrence: str) -> Any:
+    """Return a valid request of *method*; *occurrence* is the name of one that exists."""
+    content = dict(_VALID[method.name])
+    if content.get("name") == "":
+        content["name"] = occurrence
+    if method.name in {"CreateAttestor", "UpdateAttestor"}:
+        note = "user_owned_drydock_note" if "v1beta1" in method.service else "user_owned_grafeas_note"
+        content["attestor"] = content.get("attestor", {}) | {note: _REFERENCE}
+    return json_format.ParseDict(content, method.request())
+
+
+class Guesser:
+    """Spoils messages with plausible and absurd values, from one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)  # noqa: S311 - a test's dice
+
+    def spoil(self, message: Any) -> None:
+        """Change one field somewhere in *message*: clear it, replace it, or fill it."""
+        field = self._random.choice(message.DESCRIPTOR.fields)
+        filled = [known for known, value in message.ListFields() if known.message_type and not known.is_repeated]
+        if filled and self._random.random() < 0.7:
+            self.spoil(getattr(message, self._random.choice(filled).name))
+        elif self._random.random() < 0.2:
+            message.ClearField(field.name)
+        else:
+            self._fill(message, field, 0)
+
+    def _fill(self, message: Any, field: FieldDescriptor, depth: int) -> None:
+        if field.message_type is not None and depth >= DEEPEST:
+            return
+        if field.is_repeated:
+            self._repeat(message, field, depth)
+        elif field.message_type is not None:
+            getattr(message, field.name).SetInParent()
+            self._fill_some(getattr(message, field.name), depth + 1)
+        else:
+            setattr(message, field.name, self._scalar(field))
+
+    def _fill_some(self, message: Any, depth: int) -> None:
+        for field in message.DESCRIPTOR.fields:
+            if self._random.random() < 0.4:
+                self._fill(message, field, depth)
+
+    def _repeat(self, message: Any, field: FieldDescriptor, depth: int) -> None:
+        values = getattr(message, field.name)
+        if field.message_type is None:
+            values.append(self._scalar(field))
+        elif not field.message_type.GetOptions().map_entry:
+            self._fill_some(values.add(), depth + 1)
+        elif (value := field.message_type.fields_by_name["value"]).message_type is None:
+            values[self._random.choice(TEXTS)] = self._scalar(value)
+        else:
+            self._fill_some(values[self._random.choice(TEXTS)], depth + 1)
+
+    def _scalar(self, field: FieldDescriptor) -> Any:
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            return self._random.choice(BLOBS)
+        if field.type == FieldDescriptor.TYPE_STRING:
+            return self._random.choice(TEXTS)
+        if field.enum_type is not None:
+            return self._random.choice([99, *(value.number for value in field.enum_type.values)])
+        if field.type == FieldDescriptor.TYPE_BOOL:
+            return self._random.random() < 0.5
+        return self._random.choice([0, 1, 7, 2**31 - 1])
