@@ -4,18 +4,25 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from workers.bus.check import check
+from workers.bus.claims import NatsClaims
 from workers.bus.connection import Connection
 from workers.bus.jetstream import ApiError, JetStreamApi
+from workers.bus.line import read_line, stop_line
 from workers.bus.permissions import derive, inbox, permissions_table
+from workers.bus.provision import find_drift
 from workers.bus.publisher import Publisher
+from workers.bus.streams import topology
 from workers.bus.wiring import Wiring
 from workers.failures import Denied
 from workers.local.nats import NatsServer
+from workers.ports import Json, Lease
+from workers.retention import Retention
 
 ConnectAs = Callable[[str], Awaitable[Connection]]
 SCHEDULE = {"Nats-Schedule": "@at 2020-01-01T00:00:00Z", "Nats-TTL": "never"}
@@ -61,6 +68,26 @@ async def test_a_worker_may_do_its_work(connect_as: ConnectAs) -> None:
     info = await JetStreamApi(worker).consumer("EVENTS", "sign")
     assert info is not None
     assert (info["delivered"]["stream_seq"], info["num_ack_pending"]) == (1, 0)
+
+
+async def test_a_worker_may_use_its_claims_and_its_line(connect_as: ConnectAs) -> None:
+    """What is built on the buckets works with the worker's own permissions."""
+    worker = await connect_as("worker-sign")
+    publisher = Publisher(worker)
+    await publisher.start()
+    claims = NatsClaims(worker, publisher, "sign", lease=timedelta(seconds=60), owner="here")
+
+    async def work(lease: Lease) -> Json:
+        await lease.mark("half")
+        return {"done": True}
+
+    assert await claims.once("image:1", work) == {"done": True}
+    await stop_line(worker, publisher, "sign", by="here", reason="a test")
+    state, _ = await read_line(worker, "sign")
+    await publisher.close()
+
+    assert state.state == "stopped"
+    assert worker.refusals == []
 
 
 FOREIGN = (
@@ -207,6 +234,16 @@ async def test_the_operator_replays_and_the_gateway_does_not(connect_as: Connect
         "cron.sweep",
     ):
         assert await _refused(gateway, subject)
+
+
+async def test_the_operator_may_compare_everything(
+    connect_as: ConnectAs, wirings: Mapping[str, Wiring], retention: Retention
+) -> None:
+    """Looking for drift needs no identity that could change anything."""
+    operator = await connect_as("operator")
+
+    assert await find_drift(operator, topology(wirings.values(), retention)) == []
+    assert operator.refusals == []
 
 
 async def test_the_bridge_brings_what_it_carries_only(connect_as: ConnectAs) -> None:

@@ -88,15 +88,17 @@ class JetStreamApi:
                 return
 
     async def _ask(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> dict[str, Any]:
+        refused_before = self._refusals(subject)
         asking = asyncio.create_task(
             self._connection.client.request(subject, body, timeout=self._patience, headers=headers)
         )
         try:
-            while not (await asyncio.wait({asking}, timeout=0.1))[0]:
-                self._raise_if_refused(subject)
+            while not (await asyncio.wait({asking}, timeout=0.1))[0] and self._refusals(subject) <= refused_before:
+                pass
+            if not asking.done():
+                raise Denied(f"the identity {self._connection.identity!r} may not publish to {subject}")
             answer = await asking
         except (TimeoutError, nats.errors.Error) as error:
-            self._raise_if_refused(subject)
             raise Unavailable(f"NATS does not answer {subject}: is JetStream on, and is there a leader?") from error
         finally:
             asking.cancel()
@@ -105,7 +107,6 @@ class JetStreamApi:
             raise ApiError(subject, found["error"].get("err_code", 0), found["error"].get("description", ""))
         return found
 
-    def _raise_if_refused(self, subject: str) -> None:
-        """Permissions violations arrive beside the request: look whether one was about this subject."""
-        if any(f'"{subject}"'.lower() in refusal.lower() for refusal in self._connection.refusals):
-            raise Denied(f"the identity {self._connection.identity!r} may not publish to {subject}")
+    def _refusals(self, subject: str) -> int:
+        """Count the permissions violations about a subject: they arrive beside the request, which stays silent."""
+        return sum(f'"{subject}"'.lower() in refusal.lower() for refusal in self._connection.refusals)
