@@ -1,5 +1,6 @@
 """A registry that can be broken in every way, and the adapter in front of it."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -56,6 +57,22 @@ def answering(status: int = 200, body: bytes = b"", **headers: str) -> Handler:
         return web.Response(
             status=status, body=body, headers={name.replace("_", "-"): value for name, value in headers.items()}
         )
+
+    return answer
+
+
+def token_server(odd: Odd, *, scope: str = "x", expires_in: float = 300, body: bytes | None = None) -> Handler:
+    """Return a handler that challenges, gives the token `t0ken`, and then has a manifest."""
+    good = answering(body=IMAGE.manifest, Content_Type=IMAGE.media_type, Docker_Content_Digest=IMAGE.digest)
+    token = json.dumps({"token": "t0ken", "expires_in": expires_in}).encode() if body is None else body
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/token":
+            return web.Response(body=token)
+        if request.headers.get("Authorization") == "Bearer t0ken":
+            return await good(request)
+        header = f'Bearer realm="http://{odd.host}/token",service="odd",scope="{scope}"'
+        return web.Response(status=401, headers={"WWW-Authenticate": header})
 
     return answer
 

@@ -2,19 +2,26 @@
 
 import asyncio
 import base64
-import json
 import logging
 import traceback
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tests.adapters.registry.conftest import CANARY, IMAGE, USER, Handler, Listed, Odd, Opener, answering, put_image
+from tests.adapters.registry.conftest import (
+    CANARY,
+    IMAGE,
+    USER,
+    Handler,
+    Listed,
+    Odd,
+    Opener,
+    answering,
+    put_image,
+    token_server,
+)
 from workers.adapters.registry import OciImages
-from workers.adapters.registry.challenge import read_challenge
 from workers.failures import Denied, QuotaExhausted, SealaneError, Unavailable
 from workers.local.registry import Faults, Registry
 from workers.registries import SETTING, RegistryAccess
@@ -141,81 +148,6 @@ async def test_asks_without_credentials_where_none_are_listed(images: Opener, od
     assert odd.authorizations == [None, None, "Bearer t0ken"]
 
 
-async def test_takes_no_token_from_a_realm_that_is_not_listed(
-    registry: Registry, faults: Faults, images: Opener, listed: Listed, odd: Odd
-) -> None:
-    """A token realm elsewhere is denied with both hosts and the setting, and never asked."""
-    faults.token_realm = f"http://{odd.host}/token?next=secret"
-    adapter = await images(listed(registry.host))
-
-    with pytest.raises(Denied) as caught:
-        await adapter.resolve(f"{registry.host}/apps/shop:1.0")
-
-    assert f"token realm {odd.host} of {registry.host} is not on a listed host" in str(caught.value)
-    assert "token_hosts" in str(caught.value)
-    assert SETTING in str(caught.value)
-    assert odd.asked == []
-
-
-async def test_takes_a_token_from_a_realm_that_is_listed(
-    registry: Registry, faults: Faults, images: Opener, listed: Listed, odd: Odd
-) -> None:
-    """A listed token host gets the credentials and its token is used."""
-    faults.token_realm = f"http://{odd.host}/token"
-    odd.answer = answering(body=b'{"access_token": "t0ken"}')
-    adapter = await images(listed(registry.host, token_hosts=[odd.host]))
-
-    with pytest.raises(Denied, match="permission to pull"):
-        await adapter.resolve(f"{registry.host}/apps/shop:1.0")
-
-    assert odd.authorizations == [LOGIN]
-
-
-async def test_sends_no_password_to_a_realm_in_plain_text(odd: Odd, images: Opener, listed: Listed) -> None:
-    """A listed registry may not lower a listed realm elsewhere to plain HTTP."""
-    odd.answer = answering(401, WWW_Authenticate='Bearer realm="http://auth.example/token"')
-    adapter = await images(listed(odd.host, token_hosts=["auth.example"]))
-
-    with pytest.raises(Denied, match="plain HTTP"):
-        await adapter.resolve(f"{odd.host}/apps/shop:1.0")
-
-
-@pytest.mark.parametrize("realm", ["", "token", "ftp://HOST/token", "http://user:pw@HOST/token", "http://[bad/"])
-async def test_refuses_a_realm_that_is_no_address(odd: Odd, images: Opener, listed: Listed, realm: str) -> None:
-    """What is not a plain URL is no realm."""
-    odd.answer = answering(401, WWW_Authenticate=f'Bearer realm="{realm.replace("HOST", odd.host)}"')
-    adapter = await images(listed(odd.host))
-
-    with pytest.raises(Unavailable, match="names no realm"):
-        await adapter.resolve(f"{odd.host}/apps/shop:1.0")
-
-
-async def test_follows_no_redirect_of_a_realm(
-    registry: Registry, faults: Faults, images: Opener, listed: Listed, odd: Odd
-) -> None:
-    """A token endpoint that redirects is refused: credentials never follow."""
-    faults.token_realm = f"http://{odd.host}/token"
-    odd.answer = answering(307, Location=f"http://{registry.host}/token")
-    adapter = await images(listed(registry.host, token_hosts=[odd.host]))
-
-    with pytest.raises(Unavailable, match="never follow a redirect"):
-        await adapter.resolve(f"{registry.host}/apps/shop:1.0")
-
-    assert faults.calls["GET token"] == 0
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b"{}", b'{"token": 5}', b'{"token": "a\\nb"}', b'{"token":"t","expires_in":[1]}']
-)
-async def test_refuses_a_token_that_is_none(odd: Odd, images: Opener, listed: Listed, body: bytes) -> None:
-    """Garbage from a token endpoint is said to be that."""
-    odd.answer = token_server(odd, body=body)
-    adapter = await images(listed(odd.host))
-
-    with pytest.raises(Unavailable, match="something that is none"):
-        await adapter.resolve(f"{odd.host}/apps/shop:1.0")
-
-
 async def test_is_denied_when_a_fresh_token_does_not_do(registry: Registry, images: Opener, listed: Listed) -> None:
     """A user without the permission is denied; host, setting and permission are named."""
     adapter = await images(listed(registry.host, username="nobody"))
@@ -307,52 +239,3 @@ def _echoing(odd: Odd) -> Handler:
         return web.Response(body=sent.encode(), headers={"Content-Type": sent.replace(" ", "/")})
 
     return answer
-
-
-def token_server(odd: Odd, *, scope: str = "x", expires_in: float = 300, body: bytes | None = None) -> Handler:
-    """Return a handler that challenges, gives the token `t0ken`, and then has a manifest."""
-    good = answering(body=IMAGE.manifest, Content_Type=IMAGE.media_type, Docker_Content_Digest=IMAGE.digest)
-    token = json.dumps({"token": "t0ken", "expires_in": expires_in}).encode() if body is None else body
-
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        if request.path == "/token":
-            return web.Response(body=token)
-        if request.headers.get("Authorization") == "Bearer t0ken":
-            return await good(request)
-        header = f'Bearer realm="http://{odd.host}/token",service="odd",scope="{scope}"'
-        return web.Response(status=401, headers={"WWW-Authenticate": header})
-
-    return answer
-
-
-@pytest.mark.parametrize(
-    ("header", "scheme", "parameters"),
-    [
-        ('Bearer realm="https://a/b?c=1,2",service="s"', "bearer", {"realm": "https://a/b?c=1,2", "service": "s"}),
-        ('Basic realm="x", Bearer realm="y"', "bearer", {"realm": "y"}),
-        ("bearer realm=y,service=z", "bearer", {"realm": "y", "service": "z"}),
-        ('BASIC realm="Basic, or so"', "basic", {"realm": "Basic, or so"}),
-        ("Basic", "basic", {}),
-    ],
-)
-def test_reads_a_challenge(header: str, scheme: str, parameters: dict[str, str]) -> None:
-    """Schemes and parameters are read in any case, quoted or not, Bearer before Basic."""
-    found = read_challenge(header)
-
-    assert found is not None
-    assert (found.scheme, dict(found.parameters)) == (scheme, parameters)
-
-
-@pytest.mark.parametrize("header", ["", "Negotiate", "Digest realm=x", "Bearerish realm=x"])
-def test_reads_no_challenge_that_it_cannot_answer(header: str) -> None:
-    """Other schemes are none of ours."""
-    assert read_challenge(header) is None
-
-
-@settings(deadline=None)
-@given(header=st.text() | st.text().map("Bearer {}".format))
-def test_reads_noise_without_an_accident(header: str) -> None:
-    """Whatever a registry sends as a challenge, it is one or none."""
-    found = read_challenge(header)
-
-    assert found is None or found.scheme in {"basic", "bearer"}
