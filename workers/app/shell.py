@@ -37,6 +37,8 @@ def shell_environment(data: Path | None) -> dict[str, str]:
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
         **overrides,
         "GOOGLE_CLOUD_PROJECT": endpoints["project"],
+        "SEALANE_GOOGLE_ENDPOINT": endpoints["google_grpc"],
+        "SEALANE_GOOGLE_TOKEN": f"file://{endpoints['token']}",
         "REGISTRY_AUTH_FILE": str(registry_login(folder)),
     }
 

@@ -28,7 +28,8 @@ from workers.failures import SealaneError, Unavailable
 from workers.local.folder import WorldFolder
 
 SOURCE = "/sealane/demo"
-_PATIENCE = 60.0
+PATIENCE = 60.0
+"""Seconds that a story waits for its run to be over."""
 Say = Callable[[int, ProgressMessage], None]
 
 
@@ -57,6 +58,7 @@ class Stage:
     folder: WorldFolder
     endpoints: dict[str, Any]
     say: Say
+    patience: float = PATIENCE
     play: str = field(default_factory=lambda: secrets.token_hex(4))
     """Names this play: its events and images are new."""
 
@@ -76,7 +78,7 @@ class Stage:
         run.expect(entered.reference)
         try:
             async with (
-                asyncio.timeout(_PATIENCE),
+                asyncio.timeout(self.patience),
                 aclosing(follow_progress(self.connection, run=run.id)) as messages,
             ):
                 while not run.complete:
@@ -86,7 +88,7 @@ class Stage:
         except TimeoutError:
             left = ", ".join(f"{branch.worker}: {branch.state}" for branch in run.branches())
             raise Unavailable(
-                f"run {run.id} is not over after {_PATIENCE:g} s ({left}): is that worker running? `sealane doctor` tells"
+                f"run {run.id} is not over after {self.patience:g} s ({left}): ask `sealane doctor`"
             ) from None
         return run
 

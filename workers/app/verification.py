@@ -1,4 +1,4 @@
-"""Checks an attestation at its source: what is stored, against the key in Cloud KMS, and as Binary Authorization sees it.
+"""Checks an attestation at its source: what is stored, against the key in Cloud KMS, as Binary Authorization sees it.
 
 Nothing that a worker said is believed.
 """

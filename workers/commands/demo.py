@@ -19,21 +19,23 @@ ONCE = Annotated[
 ]
 FILE = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the outcomes to a file, as JSON.")]
 
+PATIENCE = Annotated[float, typer.Option("--patience", min=0, metavar="SECONDS", help="Wait at most this long each.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("demo", epilog=examples("sealane demo", "sealane demo --once --json outcomes.json"))(demo)
 
 
-def demo(once: ONCE = False, file: FILE = None, data: DATA = None) -> None:
+def demo(once: ONCE = False, file: FILE = None, patience: PATIENCE = 60.0, data: DATA = None) -> None:
     """Push real images, publish real events, follow them, and verify what came of it.
 
     Uses the world that runs in the folder, or starts it. Exit 0 only if every outcome was verified at its source.
     """
-    raise typer.Exit(asyncio.run(_demo(data, once=once, file=file)))
+    raise typer.Exit(asyncio.run(_demo(data, once=once, file=file, patience=patience)))
 
 
-async def _demo(data: Path | None, *, once: bool, file: Path | None) -> int:
+async def _demo(data: Path | None, *, once: bool, file: Path | None, patience: float) -> int:
     from workers.app.environment import world_folder
     from workers.app.logs import configure_logs
     from workers.app.stopping import StoppedEarly, stop_on_signals, unless_stopped
@@ -53,7 +55,7 @@ async def _demo(data: Path | None, *, once: bool, file: Path | None) -> int:
                 stack.push_async_exit(world.__aexit__)
                 await unless_stopped(stop, world.__aenter__())
                 describe(world)
-            good = await unless_stopped(stop, _play(folder, file))
+            good = await unless_stopped(stop, _play(folder, file, patience))
         except StoppedEarly:
             return 130
         if started and not once:
@@ -62,7 +64,7 @@ async def _demo(data: Path | None, *, once: bool, file: Path | None) -> int:
         return 0 if good else 1
 
 
-async def _play(folder: "WorldFolder", file: Path | None) -> bool:
+async def _play(folder: "WorldFolder", file: Path | None, patience: float) -> bool:
     """Play all stories, print a line for each, and return whether all were verified."""
     from workers.app import connect_as
     from workers.app.clouds import Clouds
@@ -78,7 +80,7 @@ async def _play(folder: "WorldFolder", file: Path | None) -> bool:
         await publisher.start()
         try:
             lines = ProgressLines(as_json=False)
-            stage = Stage(connection, publisher, clouds, folder, running(folder), lines.write)
+            stage = Stage(connection, publisher, clouds, folder, running(folder), lines.write, patience)
             outcomes = await play(stage)
         finally:
             await publisher.close()

@@ -1,0 +1,136 @@
+"""A world of one's own: the real command in a process of its own, on a folder of its own, gone afterwards."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import pytest
+
+T = TypeVar("T")
+DEADLINE = 60.0
+SEALANE = (sys.executable, "-m", "workers")
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return this process's environment without settings of ours or of gcloud."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEALANE_", "CLOUDSDK_"))}
+    return kept | more
+
+
+def eventually(look: Callable[[], T | None], what: str, deadline: float = DEADLINE) -> T:
+    """Return what `look` finds, as soon as it finds something."""
+    end, never = time.monotonic() + deadline, threading.Event()
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+        never.wait(0.05)
+    raise AssertionError(f"not within {deadline:g} s: {what}")
+
+
+def sealane(*arguments: str, timeout: float = DEADLINE, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [*SEALANE, *arguments],
+        env=clean_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+class Up:
+    """One `sealane up`, or another command that stays."""
+
+    def __init__(self, data: Path, *arguments: str) -> None:
+        self.data = data
+        self.output = data.with_name(f"{data.name}-{time.monotonic_ns()}.log")
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*SEALANE, *arguments, "--data", str(data)],
+                env=clean_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        """What it wrote so far."""
+        return self.output.read_text(errors="replace")
+
+    def says(self, sentence: str, deadline: float = DEADLINE) -> None:
+        """Wait until it wrote a sentence."""
+
+        def look() -> bool:
+            if sentence in self.said:
+                return True
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.said}"
+            return False
+
+        eventually(look, f"{sentence!r} in {self.said!r}", deadline)
+
+    def ready(self) -> "Up":
+        """Wait until the world is there."""
+        self.says("ready. For your shell")
+        return self
+
+    @property
+    def endpoints(self) -> dict[str, Any]:
+        """Where everything is."""
+        return dict(json.loads((self.data / "endpoints.json").read_text()))
+
+    def family(self) -> list[psutil.Process]:
+        """Return the process and all below it."""
+        process = psutil.Process(self.process.pid)
+        return [process, *process.children(recursive=True)]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Tell it to stop and return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(DEADLINE)
+
+
+def all_gone(family: list[psutil.Process]) -> bool:
+    """Whether none of these processes is left; a zombie that nobody waited for counts as gone."""
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    """Start commands that stay; all are ended afterwards, whatever happened."""
+    started: list[Up] = []
+
+    def begin(*arguments: str, data: Path | None = None) -> Up:
+        command = Up(data or tmp_path / "world", *arguments)
+        started.append(command)
+        return command
+
+    yield begin
+    for command in reversed(started):
+        if command.process.poll() is None:
+            command.process.terminate()
+    for command in started:
+        try:
+            command.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            command.process.kill()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """Give a world with its workers, shared by the tests of a file that leave it as it is."""
+    up = Up(tmp_path_factory.mktemp("shared") / "world", "up").ready()
+    yield up
+    assert up.stop() == 0, up.said

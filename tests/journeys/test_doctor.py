@@ -1,0 +1,43 @@
+"""`sealane doctor`: says what is wrong and what to do."""
+
+import json
+from collections.abc import Callable
+
+from tests.journeys.conftest import Up, eventually, sealane
+
+Start = Callable[..., Up]
+
+
+def test_a_world_at_work_is_good(world: Up) -> None:
+    """Bus, streams, permissions, workers, lines and every port are asked, and all are good."""
+
+    def healthy() -> list[dict[str, object]] | None:
+        asked = sealane("doctor", "--json", "--data", str(world.data))
+        return [json.loads(line) for line in asked.stdout.splitlines()] if asked.returncode == 0 else None
+
+    findings = eventually(healthy, "a healthy world")
+
+    areas = {str(finding["area"]) for finding in findings}
+    assert areas >= {"bus", "streams", "workers", "lines", "permissions", "images", "signing keys", "attestors"}
+    assert all(finding["good"] for finding in findings)
+
+
+def test_missing_workers_are_wrong(start: Start) -> None:
+    """Without workers it exits 1 and names the command that starts each."""
+    up = start("up", "--no-workers").ready()
+    asked = sealane("doctor", "--data", str(up.data))
+
+    assert asked.returncode == 1
+    assert "sealane worker attest" in asked.stdout
+    assert "WRONG" in asked.stdout
+
+
+def test_a_rule_whose_key_is_not_there_is_wrong(world: Up) -> None:
+    """A signing rule that names a key which does not exist is found before an image needs it."""
+    key = f"{world.endpoints['key'].rpartition('/')[0]}/99"
+    rules = [{"match": "*/**", "attestor": world.endpoints["attestor"], "key": key}]
+    asked = sealane("doctor", "--json", "--data", str(world.data), SEALANE_SIGNING_RULES=json.dumps(rules))
+
+    assert asked.returncode == 1
+    wrong = [finding for finding in map(json.loads, asked.stdout.splitlines()) if not finding["good"]]
+    assert [finding["subject"] for finding in wrong] == [key]

@@ -1,0 +1,177 @@
+"""What is wrong, and what to do: bus, streams, permissions, workers, lines, and every port that a worker asks for.
+
+Each finding comes from really asking, with the identity or the credentials that would be used.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from workers.app.clouds import FROM_THE_BUS, Clouds
+from workers.app.connecting import connect_as
+from workers.bus.check import check, refusal
+from workers.bus.connection import Connection
+from workers.bus.jetstream import JetStreamApi
+from workers.bus.line import read_line
+from workers.bus.permissions import OPERATOR, identity_of
+from workers.bus.provision import find_drift
+from workers.bus.rooms import all_wirings
+from workers.bus.streams import DEAD, topology
+from workers.bus.wiring import Wiring
+from workers.failures import NotFound, SealaneError
+from workers.gateway.health import examine
+from workers.ports import Attestations, Attestors, Images, SigningKeys
+from workers.settings import Settings
+
+_NOBODY = "sha256:" + "0" * 64
+_PATIENCE = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was asked, whether it is good, and what was found; the sentence says what to do."""
+
+    area: str
+    subject: str
+    good: bool
+    said: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return asdict(self)
+
+
+async def diagnose(settings: Settings) -> AsyncIterator[Finding]:
+    """Yield findings as they are made; nothing raises, what cannot be asked is a finding."""
+    wirings = all_wirings()
+    try:
+        async with connect_as(OPERATOR, settings=settings) as connection:
+            round_trip = await connection.alive()
+            answer = "no answer" if round_trip is None else f"answers in {round_trip * 1000:.1f} ms"
+            yield Finding("bus", settings.nats, round_trip is not None, answer)
+            async for finding in _bus(connection, settings, wirings):
+                yield finding
+            for name, wiring in wirings.items():
+                yield await _permissions(settings, name, wiring)
+    except SealaneError as error:
+        yield Finding("bus", settings.nats, False, str(error))
+    async with Clouds(settings) as clouds:
+        for finding in await asyncio.gather(*_ports(clouds, settings, wirings)):
+            yield finding
+
+
+async def _bus(connection: Connection, settings: Settings, wirings: dict[str, Wiring]) -> AsyncIterator[Finding]:
+    drifts = await find_drift(connection, topology(wirings.values(), settings.retention))
+    for drift in drifts:
+        yield Finding("streams", drift.name, drift.kind == "extra", drift.sentence)
+    if not drifts:
+        yield Finding("streams", "all", True, "as declared")
+    health = await examine(connection)
+    for worker in health.workers:
+        good = worker.problem is None and worker.present
+        absent = f"no process asks for work, {worker.lag} wait: `sealane worker {worker.name}`"
+        said = worker.problem or (f"at work, {worker.lag} not done" if worker.present else absent)
+        yield Finding("workers", worker.name, good, said)
+    for name in wirings:
+        yield await _line(connection, name)
+    yield await _dead_letters(connection)
+
+
+async def _line(connection: Connection, worker: str) -> Finding:
+    try:
+        line, _ = await read_line(connection, worker)
+    except SealaneError as error:
+        return Finding("lines", worker, False, str(error))
+    if line.state == "running":
+        return Finding("lines", worker, True, "runs")
+    said = f"stopped since {line.since} by {line.by}: {line.reason}; `sealane line resume {worker}` once it is mended"
+    return Finding("lines", worker, False, said)
+
+
+async def _dead_letters(connection: Connection) -> Finding:
+    """Dead letters are work for somebody, not a fault of the installation."""
+    info = await JetStreamApi(connection).stream(DEAD)
+    count = info["state"]["messages"] if info else 0
+    return Finding("dead letters", DEAD, True, f"{count} wait: `sealane dead list`" if count else "none")
+
+
+async def _permissions(settings: Settings, name: str, wiring: Wiring) -> Finding:
+    """Ask as the worker would, under its own identity."""
+    identity = identity_of(name)
+    try:
+        async with connect_as(identity, settings=settings) as connection:
+            drifts = await check(connection, wiring)
+    except SealaneError as error:
+        return Finding("permissions", identity, False, str(error))
+    if drifts:
+        return Finding("permissions", identity, False, refusal(wiring, drifts))
+    return Finding("permissions", identity, True, "sees all that it needs")
+
+
+def _ports(clouds: Clouds, settings: Settings, wirings: dict[str, Wiring]) -> list[Awaitable[Finding]]:
+    """Return one question for each thing behind a port that some worker asks for."""
+    wanted = {port for wiring in wirings.values() for port in wiring.ports.values()} - FROM_THE_BUS
+    rules = settings.signing_rules.rules
+    asked: list[Awaitable[Finding]] = []
+    if Images in wanted:
+        asked += [_ask("images", access.host, _registry(clouds, access.host)) for access in settings.registries]
+        if not settings.registries:
+            asked.append(_ask("images", "SEALANE_REGISTRIES", _missing("no registry may be asked: list one there")))
+    for key in sorted({rule.key for rule in rules}) if SigningKeys in wanted else ():
+        asked.append(_ask("signing keys", key, _key(clouds, key)))
+    for attestor in sorted({rule.attestor for rule in rules}) if Attestors in wanted else ():
+        asked.append(_ask("attestors", attestor, _attestor(clouds, attestor)))
+    if not rules and SigningKeys in wanted:
+        asked.append(_ask("signing", "SEALANE_SIGNING_RULES", _missing("no rule: nothing is signed")))
+    return asked
+
+
+async def _ask(area: str, subject: str, question: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return Finding(area, subject, True, await question())
+    except SealaneError as error:
+        return Finding(area, subject, False, str(error))
+    except TimeoutError:
+        return Finding(area, subject, False, f"no answer within {_PATIENCE:g} s: is it reachable from here?")
+
+
+def _missing(sentence: str) -> Callable[[], Awaitable[str]]:
+    async def ask() -> str:
+        raise NotFound(sentence)
+
+    return ask
+
+
+def _registry(clouds: Clouds, host: str) -> Callable[[], Awaitable[str]]:
+    async def ask() -> str:
+        images: Images = await clouds.port(Images)
+        try:
+            await images.resolve(f"{host}/sealane/doctor:none")
+        except NotFound:
+            return "answers, and our credentials are taken"
+        return "answers"
+
+    return ask
+
+
+def _key(clouds: Clouds, key: str) -> Callable[[], Awaitable[str]]:
+    async def ask() -> str:
+        keys: SigningKeys = await clouds.port(SigningKeys)
+        return f"can sign, {(await keys.public_key(key)).algorithm}"
+
+    return ask
+
+
+def _attestor(clouds: Clouds, name: str) -> Callable[[], Awaitable[str]]:
+    async def ask() -> str:
+        attestors: Attestors = await clouds.port(Attestors)
+        store: Attestations = await clouds.port(Attestations)
+        attestor = await attestors.get(name)
+        if not attestor.keys:
+            raise NotFound(f"{name} has no keys, so nothing that it signs counts: add one with `gcloud`")
+        await store.find(attestor.note, _NOBODY)
+        return f"{len(attestor.keys)} key(s); its note {attestor.note} can be read"
+
+    return ask
