@@ -5,12 +5,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DATA = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Folder of the local world; default: SEALANE_DATA.")
@@ -40,8 +40,10 @@ def is_person() -> bool:
     return sys.stdout.isatty()
 
 
-def console() -> Console:
+def console() -> "Console":
     """Return where to write for people; piped output has no colours and is never wrapped."""
+    from rich.console import Console
+
     return Console(highlight=False) if is_person() else Console(highlight=False, width=_WIDE, no_color=True)
 
 
@@ -53,6 +55,9 @@ def write_json(record: Mapping[str, Any]) -> None:
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Write rows under their columns, or the sentence for none."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(*columns, box=None, pad_edge=False, header_style="bold", show_edge=False)
     for row in rows:
         table.add_row(*(Text(one_line("" if cell is None else str(cell))) for cell in row))
