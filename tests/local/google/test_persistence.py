@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+import sqlite3
 import stat
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import grpc.aio
@@ -104,6 +106,16 @@ async def test_the_state_is_its_owners_alone(tmp_path: Path) -> None:
     assert modes
     assert set(modes.values()) == {0o600}
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
+
+
+async def test_the_state_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
+    """An older program refuses a database that it cannot know."""
+    async with GoogleServices(tmp_path):
+        pass
+    with closing(sqlite3.connect(tmp_path / "google.sqlite3")) as database:
+        database.execute("PRAGMA user_version=2")
+    with pytest.raises(RuntimeError, match="written by a newer release"):
+        await GoogleServices(tmp_path).start()
 
 
 async def test_a_taken_port_is_said_and_nothing_stays_open(tmp_path: Path) -> None:

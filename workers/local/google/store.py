@@ -42,10 +42,14 @@ CREATE INDEX IF NOT EXISTS occurrences_reversed ON occurrences (reversed);
 """
 
 _DATABASE = "google.sqlite3"
+_VERSION = 1
 
 
 class Store:
-    """The database in the directory *data*, made when it is not there; used from one thread."""
+    """The database in the directory *data*, made when it is not there; used from one thread.
+
+    Raises RuntimeError when a newer release has written it.
+    """
 
     def __init__(self, data: Path) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -53,10 +57,15 @@ class Store:
         # SQLite gives its -wal and -shm files the mode of the database: the keys inside are nobody else's.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > _VERSION:
+            self._db.close()
+            raise RuntimeError(f"{path} was written by a newer release (form {version}); use that, or another folder.")
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("PRAGMA secure_delete=ON")
         self._db.executescript(_SCHEMA)
+        self._db.execute(f"PRAGMA user_version={_VERSION}")
 
     def close(self) -> None:
         """Close the file; the store is not used afterwards."""
