@@ -40,8 +40,9 @@ class NatsServerError(RuntimeError):
 class NatsServer:
     """One nats-server process whose configuration, store and log live in a folder.
 
-    `authorization` is the text of the block `authorization { … }`; without it everybody may do everything. The server
-    is in a session of its own, so that Ctrl-C reaches us first and workers can drain. Start it from a thread that
+    `authorization` is the text of the block `authorization { … }`; without it everybody may do everything. `cluster` is
+    the text of the block `cluster { … }` for one of several servers, each with a `name` of its own. The server is in a
+    session of its own, so that Ctrl-C reaches us first and workers can drain. Start it from a thread that
     lives as long as it should.
     """
 
@@ -51,11 +52,15 @@ class NatsServer:
         *,
         port: int | None = None,
         authorization: str = "",
+        cluster: str = "",
+        name: str = "sealane",
         monitoring: bool = False,
         max_payload: int = MAX_PAYLOAD,
     ) -> None:
         self.folder = folder
         self.authorization = authorization
+        self._cluster = cluster
+        self._name = name
         self.max_payload = max_payload
         self.monitoring_url: str | None = None
         """Where /jsz and /healthz are, when asked for: loopback only, since it asks nobody for a password."""
@@ -156,7 +161,7 @@ class NatsServer:
     def _configuration(self) -> str:
         folder = self.folder.absolute()
         lines = [
-            'server_name: "sealane"',
+            f"server_name: {json.dumps(self._name)}",
             f'listen: "127.0.0.1:{-1 if self._port is None else self._port}"',
             f"ports_file_dir: {json.dumps(str(self._ports.absolute()))}",
             f"log_file: {json.dumps(str(self.log_file.absolute()))}",
@@ -173,7 +178,7 @@ class NatsServer:
         ]
         if self._monitoring:
             lines.append('http: "127.0.0.1:-1"')
-        return "\n".join([*lines, self.authorization, ""])
+        return "\n".join([*lines, self._cluster, self.authorization, ""])
 
     @property
     def _ports(self) -> Path:
