@@ -29,8 +29,9 @@ class Delivery:
     """How often the server delivered it, this time included."""
     received_at: float = field(default_factory=time.monotonic)
     started_at: float | None = None
-    said_started: bool = False
     answered: bool = False
+    expired: bool = False
+    """Cancelled because it took longer than its time limit."""
 
     @property
     def attempt(self) -> int:

@@ -51,6 +51,8 @@ class EngineOptions:
     """Idle heartbeat of the pulls."""
     first_probe: float = 5.0
     """Time before the first try on a stopped line."""
+    progress: bool = True
+    """Whether a result is published for each event; without it nobody can follow a run."""
     tracing: bool = False
     """Whether a tracer provider was set up."""
 
@@ -135,6 +137,7 @@ class Engine:
             metrics=self.metrics,
             tracing=Tracing(self.wiring.name, enabled=self.options.tracing),
             speaking=self._heart.listen,
+            results=self.options.progress,
         )
         self.line = LineGuard(
             self.wiring.name,
@@ -168,6 +171,9 @@ class Engine:
         self.line.note(outcome)
         if self.hold.single:
             self._outcomes.put_nowait(outcome)
+        for pull in self.pulls:
+            if pull.is_due():
+                await pull.ask()
 
     async def _run_alone(self, delivery: Delivery) -> str:
         """Run a suspect: the lone run is counted before it begins and forgotten once there is a verdict."""
@@ -202,6 +208,7 @@ class Engine:
                 stream,
                 consumer,
                 room=self.hold.room,
+                least=self.hold.worthwhile,
                 deliver=self.hold.take,
                 heartbeat=self.options.heartbeat,
             )

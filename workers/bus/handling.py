@@ -57,6 +57,7 @@ class Handling:
         metrics: Metrics,
         tracing: Tracing,
         speaking: Callable[[Delivery, BusProgress], None],
+        results: bool = True,
     ) -> None:
         self._wiring = wiring
         self._tick = tick
@@ -66,6 +67,7 @@ class Handling:
         self._metrics = metrics
         self._tracing = tracing
         self._speaking = speaking
+        self._results = results
         self._source = f"/sealane/{wiring.name}"
 
     async def handle(self, delivery: Delivery) -> str:
@@ -77,22 +79,28 @@ class Handling:
             return await self._fail(delivery, _anonymous(self._wiring.name, delivery), failure, None)
         progress = BusProgress(self._publisher, self._wiring.name, delivery, envelope)
         self._speaking(delivery, progress)
-        with self._tracing.handling(envelope, delivery) as traceparent:
-            progress.traceparent = traceparent
-            try:
-                async with asyncio.timeout(self._wiring.card.time_limit.total_seconds()):
-                    emitted = await self._work(envelope, event, progress, traceparent)
+        if not self._tracing.enabled:
+            return await self._attempt(delivery, envelope, event, progress)
+        with self._tracing.handling(envelope, delivery) as envelope:
+            return await self._attempt(delivery, envelope, event, progress)
+
+    async def _attempt(self, delivery: Delivery, envelope: Envelope, event: Event | None, progress: BusProgress) -> str:
+        try:
+            emitted = await self._work(envelope, event, progress)
+            if self._results:
                 await progress.result("done", emitted=emitted)
-            except Exception as error:  # noqa: BLE001 - whatever a worker raises is judged, in one place
-                failure = self._judge(delivery, error)
-                self._tracing.failed(failure.message)
-                return await self._fail(delivery, envelope, failure, progress)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not delivery.expired or task is None:
+                raise
+            task.uncancel()
+            return await self._fail(delivery, envelope, self._judge(delivery, TimeoutError()), progress)
+        except Exception as error:  # noqa: BLE001 - whatever a worker raises is judged, in one place
+            return await self._fail(delivery, envelope, self._judge(delivery, error), progress)
         await delivery.answer(self._outgoing, ACK)
         return "done"
 
-    async def _work(
-        self, envelope: Envelope, event: Event | None, progress: Progress, traceparent: str | None
-    ) -> list[dict[str, Any]]:
+    async def _work(self, envelope: Envelope, event: Event | None, progress: Progress) -> list[dict[str, Any]]:
         wiring = self._wiring if event is not None or self._tick is None else self._tick
         special: dict[type, Any] = {Progress: progress, Envelope: envelope}
         arguments = {
@@ -101,15 +109,17 @@ class Handling:
         if wiring.event_parameter is not None:
             arguments[wiring.event_parameter] = event
         events = await collect(wiring, arguments)
-        envelopes = [self._follow_up(envelope, followed, traceparent) for followed in events]
-        if len({follow_up.id for follow_up in envelopes}) < len(envelopes):
-            raise RuntimeError(f"{wiring.name} emitted two events with one natural key: one of them would be lost")
+        if not events:
+            return []
+        cause_id = envelope.message_id
+        envelopes = [self._follow_up(envelope, cause_id, followed) for followed in events]
         if len(events) == 1:
             return [await self._store(envelopes[0], events[0])]
+        if len({follow_up.id for follow_up in envelopes}) < len(envelopes):
+            raise RuntimeError(f"{wiring.name} emitted two events with one natural key: one of them would be lost")
         return list(await asyncio.gather(*map(self._store, envelopes, events)))
 
-    def _follow_up(self, cause: Envelope, event: Event, traceparent: str | None) -> Envelope:
-        cause_id = cause.message_id
+    def _follow_up(self, cause: Envelope, cause_id: str, event: Event) -> Envelope:
         return Envelope(
             id=follow_up_id(self._wiring.name, cause_id, event.event_type, event.natural_key()),
             source=self._source,
@@ -120,7 +130,7 @@ class Handling:
             parentrun=cause.parentrun,
             hops=cause.hops + 1,
             actor=cause.actor,
-            traceparent=traceparent,
+            traceparent=cause.traceparent,
             tracestate=cause.tracestate,
         )
 
@@ -188,6 +198,7 @@ class Handling:
             failure.message,
             extra={"run": envelope.run, "event": envelope.id, "outcome": failure.outcome},
         )
+        self._tracing.failed(failure.message)
         progress = progress or BusProgress(self._publisher, self._wiring.name, delivery, envelope)
         now = datetime.now(UTC)
         dead: PubAck | None = None

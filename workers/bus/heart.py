@@ -18,13 +18,17 @@ _STUCK = 1.1
 
 
 class Heart:
-    """Extends the leases of what runs and what waits, three times per `ack_wait`; a stuck handler loses its own."""
+    """Extends the leases of what runs and what waits, three times per `ack_wait`.
+
+    A handler beyond its time limit is cancelled, and loses its lease if it does not obey. One timer for all of them: a
+    timeout of its own for each handling would cost more than the rest of a small one.
+    """
 
     def __init__(self, hold: Hold, outgoing: Connection, *, ack_wait: float, time_limit: float) -> None:
         self._hold = hold
         self._outgoing = outgoing
         self._interval = ack_wait / 3
-        self._limit = time_limit * _STUCK
+        self._limit = time_limit
         self._speaking: dict[int, tuple[Delivery, BusProgress]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -50,17 +54,27 @@ class Heart:
         while True:
             await asyncio.sleep(min(_BEAT, self._interval))
             now = time.monotonic()
-            for key, (delivery, progress) in list(self._speaking.items()):
-                if delivery.started_at is not None and now - delivery.started_at > QUIET_SECONDS:
-                    progress.speak()
-                    self._speaking.pop(key, None)
+            self._let_speak(now)
+            self._end_the_stuck(now)
             if now >= due:
                 due = now + self._interval
                 await self._extend(now)
 
+    def _let_speak(self, now: float) -> None:
+        for key, (delivery, progress) in list(self._speaking.items()):
+            if delivery.started_at is not None and now - delivery.started_at > QUIET_SECONDS:
+                progress.speak()
+                self._speaking.pop(key, None)
+
+    def _end_the_stuck(self, now: float) -> None:
+        for task, delivery in list(self._hold.running.items()):
+            if delivery.started_at is not None and now - delivery.started_at > self._limit and not delivery.expired:
+                delivery.expired = True
+                task.cancel()
+
     async def _extend(self, now: float) -> None:
         for delivery in tuple(self._hold):
-            if delivery.started_at is not None and now - delivery.started_at > self._limit:
+            if delivery.started_at is not None and now - delivery.started_at > self._limit * _STUCK:
                 continue
             if now - delivery.received_at < self._interval / 2:
                 continue

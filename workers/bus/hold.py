@@ -47,6 +47,10 @@ class Hold:
             return 0
         return max(0, (1 if self.single else self.prefetch) - len(self))
 
+    def worthwhile(self) -> int:
+        """Return for how many messages it is worth asking: a request each would cost more than it brings."""
+        return 1 if self.single else max(1, self.prefetch // 4)
+
     def take(self, delivery: Delivery) -> None:
         """Accept a delivery and start what may start."""
         known = (delivery.stream, delivery.sequence) in self._judged

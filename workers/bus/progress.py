@@ -14,7 +14,6 @@ from typing import Any
 from pydantic_core import to_json
 
 from schemas.envelope import Envelope, now
-from schemas.identity import digest_of
 from workers.bus.delivery import Delivery
 from workers.bus.publisher import Publisher
 from workers.failures import SealaneError
@@ -31,12 +30,8 @@ class BusProgress:
     def __init__(self, publisher: Publisher, worker: str, delivery: Delivery, envelope: Envelope) -> None:
         self._publisher = publisher
         self._worker = worker
-        self._subject = f"progress.{worker}.{envelope.run}"
         self._envelope = envelope
-        self._attempt = delivery.attempt
         self._delivery = delivery
-        self._key = (envelope.message_id, str(delivery.sequence), str(delivery.delivered))
-        self.traceparent: str | None = None
         self._n = 0
         self._loud = False
         self._kept: list[dict[str, Any]] = []
@@ -82,10 +77,7 @@ class BusProgress:
         } | more
         if self._sending:
             await asyncio.wait(self._sending)
-        numbered = self._message(message)
-        await self._publisher.publish(
-            self._subject, to_json(numbered), self._headers(), message_id=self._id(numbered["n"])
-        )
+        await self._store(self._message(message))
 
     def _end(self, step: dict[str, Any], state: str, started: float) -> None:
         step["state"], step["seconds"] = state, round(time.monotonic() - started, 6)
@@ -111,7 +103,7 @@ class BusProgress:
                 "stream": self._delivery.stream,
                 "sequence": self._delivery.sequence,
             },
-            "attempt": self._attempt,
+            "attempt": self._delivery.attempt,
             "n": self._n,
             "at": now(),
         } | what
@@ -123,15 +115,16 @@ class BusProgress:
 
     async def _publish(self, message: dict[str, Any]) -> None:
         try:
-            await self._publisher.publish(
-                self._subject, to_json(message), self._headers(), message_id=self._id(message["n"])
-            )
+            await self._store(message)
         except SealaneError as error:
             # A step that nobody hears must not fail the work; the result is stored or the work is repeated.
-            log.warning("progress of %s was not stored: %s", self._subject, error)
+            log.warning("progress of run %s was not stored: %s", self._envelope.run, error)
 
-    def _headers(self) -> dict[str, str] | None:
-        return {"traceparent": self.traceparent} if self.traceparent else None
-
-    def _id(self, n: int) -> str:
-        return digest_of("progress", self._worker, *self._key, str(n))
+    async def _store(self, message: dict[str, Any]) -> None:
+        envelope, delivery = self._envelope, self._delivery
+        await self._publisher.publish(
+            f"progress.{self._worker}.{envelope.run}",
+            to_json(message),
+            {"traceparent": envelope.traceparent} if envelope.traceparent else None,
+            message_id=f"{envelope.message_id}:{self._worker}:{delivery.sequence}:{delivery.delivered}:{message['n']}",
+        )

@@ -6,7 +6,6 @@ and one map of futures serve all publishes: about half the cost of a request eac
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 
 import nats.errors
 from nats.aio.msg import Msg
+from pydantic_core import from_json
 
 from workers.bus.connection import Connection
 from workers.bus.headers import EXPECTED_LAST_SUBJECT_SEQUENCE, MESSAGE_ID, STATUS
@@ -24,7 +24,8 @@ ATTEMPT_TIMEOUT = 3.0
 """Seconds after which an unanswered publish is sent again."""
 SWEEP_INTERVAL = 0.25
 NO_RESPONDERS = "503"
-_WRONG_LAST_SEQUENCE = 10071
+_WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
+"""Said of a stored message, and, in a cluster, of one that another writer has in flight."""
 _RETRYABLE = frozenset({10077, 10023, 10008, 10076, 10074})
 """JetStream codes which pass: stream full (discard new), no resources, system unavailable, storage, no leader."""
 
@@ -62,7 +63,8 @@ class Publisher:
     def __init__(self, connection: Connection, *, limit: int = 4096, timeout: float = 30.0) -> None:
         self._connection = connection
         self._client = connection.client
-        self._slots = asyncio.Semaphore(limit)
+        self._limit = limit
+        self._room = asyncio.Event()
         self._timeout = timeout
         self._outstanding: dict[str, _Outstanding] = {}
         self._prefix = f"{connection.inbox_prefix}.pub{time.monotonic_ns():x}"
@@ -91,7 +93,6 @@ class Publisher:
         for waiting in self._outstanding.values():
             if not waiting.answer.done():
                 waiting.answer.set_exception(Unavailable("the publisher is closed"))
-        self._outstanding.clear()
 
     async def publish(
         self,
@@ -109,31 +110,32 @@ class Publisher:
         seconds, repeats included. Raises WrongSequence, Refused, and Unavailable when the stream did not answer, is
         full or is missing.
         """
-        sent = dict(headers or {})
+        sent = dict(headers) if headers else {}
         if message_id is not None:
             sent[MESSAGE_ID] = message_id
         if expected_sequence is not None:
             sent[EXPECTED_LAST_SUBJECT_SEQUENCE] = str(expected_sequence)
-        async with self._slots:
-            self._count += 1
-            token = f"{self._prefix}.{self._count}"
-            now = time.monotonic()
-            answer: asyncio.Future[PubAck] = asyncio.get_running_loop().create_future()
-            repeatable = message_id is not None
-            waiting = _Outstanding(
-                subject,
-                body,
-                sent,
-                answer,
-                now + (self._timeout if timeout is None else timeout),
-                now + ATTEMPT_TIMEOUT if repeatable else float("inf"),
-            )
-            self._outstanding[token] = waiting
-            try:
-                await self._send(token, waiting)
-                return await answer
-            finally:
-                self._outstanding.pop(token, None)
+        while len(self._outstanding) >= self._limit:
+            self._room.clear()
+            await self._room.wait()
+        self._count += 1
+        token = f"{self._prefix}.{self._count}"
+        now = time.monotonic()
+        waiting = _Outstanding(
+            subject,
+            body,
+            sent,
+            asyncio.get_running_loop().create_future(),
+            now + (self._timeout if timeout is None else timeout),
+            now + ATTEMPT_TIMEOUT if message_id is not None else float("inf"),
+        )
+        self._outstanding[token] = waiting
+        try:
+            await self._send(token, waiting)
+            return await waiting.answer
+        finally:
+            del self._outstanding[token]
+            self._room.set()
 
     async def _send(self, token: str, waiting: _Outstanding) -> None:
         try:
@@ -156,7 +158,7 @@ class Publisher:
         if message.headers and message.headers.get(STATUS) == NO_RESPONDERS:
             waiting.again_at = time.monotonic() + SWEEP_INTERVAL
             return
-        answer = json.loads(message.data)
+        answer = from_json(message.data)
         error = answer.get("error")
         if error is None:
             waiting.answer.set_result(PubAck(answer["stream"], answer["seq"], answer.get("duplicate", False)))
@@ -165,7 +167,7 @@ class Publisher:
 
     def _refused(self, waiting: _Outstanding, error: Mapping[str, object]) -> None:
         code, text = error.get("err_code"), str(error.get("description"))
-        if code == _WRONG_LAST_SEQUENCE:
+        if code in _WRONG_LAST_SEQUENCE:
             waiting.answer.set_exception(WrongSequence(text))
         elif code in _RETRYABLE:
             waiting.answer.set_exception(Unavailable(f"the stream of {waiting.subject} takes nothing now: {text}"))

@@ -30,7 +30,8 @@ _NANO = 1_000_000_000
 class Pull:
     """Pulls from one consumer while there is room for more.
 
-    `room()` says how many messages the holder would take now; `deliver` gets each one and must not block.
+    `room()` says how many messages the holder would take now, `least()` for how many it is worth asking; `deliver` gets
+    each one and must not block.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Pull:
         consumer: str,
         *,
         room: Callable[[], int],
+        least: Callable[[], int],
         deliver: Callable[[Delivery], None],
         expires: float = 30.0,
         heartbeat: float = 2.0,
@@ -49,6 +51,7 @@ class Pull:
         self.trouble: str | None = "not yet pulling"
         self._connection = connection
         self._room = room
+        self._least = least
         self._deliver = deliver
         self._expires = expires
         self._heartbeat = heartbeat
@@ -90,11 +93,14 @@ class Pull:
             self._connection.reconnected.remove(self._ask_anew)
         self._subscription = None
 
+    def is_due(self) -> bool:
+        """Whether there is room enough for another request to be worth it."""
+        return self._room() - self._pending >= self._least()
+
     async def ask(self) -> None:
-        """Ask for as many messages as there is room for, once at least half of the room is not asked for yet."""
-        room = self._room()
-        wanted = room - self._pending
-        if self._subscription is None or wanted <= 0 or wanted * 2 < room or time.monotonic() < self._wait_until:
+        """Ask for as many messages as there is room for, less what was asked for already."""
+        wanted = self._room() - self._pending
+        if wanted < self._least() or self._subscription is None or time.monotonic() < self._wait_until:
             return
         self._pending += wanted
         self._asked_at = time.monotonic()

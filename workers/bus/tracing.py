@@ -6,6 +6,7 @@ carries the span's own context, so that causality is not flattened.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
@@ -18,18 +19,15 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Tracing:
-    """Opens a span around a handling, if enabled; otherwise passes the context on as it came."""
+    """Opens a span around a handling. Not `enabled`, the context is passed on as it came, by whoever asks."""
 
     def __init__(self, worker: str, *, enabled: bool) -> None:
         self._worker = worker
-        self._enabled = enabled
+        self.enabled = enabled
 
     @contextmanager
-    def handling(self, envelope: Envelope, delivery: Delivery) -> Iterator[str | None]:
-        """Yield the `traceparent` for everything that the handling publishes."""
-        if not self._enabled:
-            yield envelope.traceparent
-            return
+    def handling(self, envelope: Envelope, delivery: Delivery) -> Iterator[Envelope]:
+        """Yield the envelope with the span's own context, for everything that the handling publishes."""
         carrier = {"traceparent": envelope.traceparent or "", "tracestate": envelope.tracestate or ""}
         attributes: dict[str, str | int] = {
             "messaging.system": "nats",
@@ -49,9 +47,9 @@ class Tracing:
         ):
             injected: dict[str, str] = {}
             _PROPAGATOR.inject(injected)
-            yield injected.get("traceparent")
+            yield replace(envelope, traceparent=injected.get("traceparent"), tracestate=injected.get("tracestate"))
 
     def failed(self, message: str) -> None:
         """Mark the current span as failed."""
-        if self._enabled:
+        if self.enabled:
             trace.get_current_span().set_status(StatusCode.ERROR, message)
