@@ -149,7 +149,8 @@ def _operator(workers: list[Wiring]) -> Permissions:
         "$JS.API.CONSUMER.LIST.*",
         f"$JS.API.STREAM.MSG.DELETE.{DEAD}",
         *(f"$JS.API.STREAM.MSG.GET.{stream}" for stream in (CRON, *retries)),
-        *(f"$JS.API.DIRECT.GET.{stream}.>" for stream in retries),
+        # Whole, to find what was replayed.
+        *(f"$JS.API.DIRECT.GET.{stream}{rest}" for stream in retries for rest in ("", ".>")),
         *(f"retry.{wiring.name}.>" for wiring in workers),
         *(subject for wiring in workers for subject in (*_line(wiring), *_claims(wiring))),
     ]
