@@ -60,9 +60,7 @@ async def test_what_is_refused_is_said_and_fails(
     code, output, _ = await _sealane(nats_server, tmp_path, "apply")
 
     assert code == 1
-    assert (
-        "stream DEAD: storage is memory instead of file; it cannot be changed while the stream holds 1 " in output
-    )
+    assert "stream DEAD: storage is memory instead of file; it cannot be changed while the stream holds 1 " in output
 
 
 async def test_permissions_are_for_people_programs_and_the_server(tmp_path: Path) -> None:
