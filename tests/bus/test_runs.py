@@ -130,6 +130,15 @@ def test_replay_of_a_dead_letter_mends_the_run() -> None:
     assert run.branches()[0].event == PUSHED
 
 
+def test_edited_replay_is_awaited_from_its_worker_alone() -> None:
+    """It went to one worker's retries, so that the others never get it."""
+    edited = ATTESTED.model_copy(update={"id": "edited", "stream": "RETRY_ticket", "sequence": 4})
+    run = run_of(said("ticket", edited))
+
+    assert [(branch.worker, branch.state) for branch in run.branches()] == [("ticket", "done")]
+    assert run.complete
+
+
 def test_seconds_span_the_first_beginning_and_the_last_word() -> None:
     """A quick handling says nothing before its result, so its beginning is counted back from there."""
     run = run_of(

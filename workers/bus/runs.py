@@ -60,6 +60,7 @@ class Run:
         self.id = run
         self._consumers = consumers
         self._events: dict[str, EventRef] = {}
+        self._awaited: set[str] = set()
         self._heard: dict[tuple[str, str], _Heard] = {}
         self._states: dict[tuple[str, str], BranchState] = {}
         self._count: Counter[BranchState] = Counter()
@@ -68,10 +69,14 @@ class Run:
 
     def expect(self, event: EventRef) -> None:
         """Count an event as part of the run, before anybody has said a word about it."""
-        if _keep_clearest(self._events, event):
+        _keep_clearest(self._events, event)
+        key = _key(event)
+        # What was edited for a replay goes to one worker alone: no other will ever speak of it.
+        if key not in self._awaited and not _is_retry(event):
+            self._awaited.add(key)
             for worker in self._consumers(event.type):
                 if worker != AUDIT:
-                    self._note((_key(event), worker))
+                    self._note((key, worker))
 
     def add(self, sequence: int, message: ProgressMessage) -> None:
         """Merge one message, which is stored in PROGRESS at `sequence`."""
@@ -193,13 +198,11 @@ def _key(event: EventRef) -> str:
     return message_id(event.type, event.source, event.id)
 
 
-def _keep_clearest(events: dict[str, EventRef], event: EventRef) -> bool:
-    """Keep the clearest reference to each event, and return whether this one is the first."""
+def _keep_clearest(events: dict[str, EventRef], event: EventRef) -> None:
     key = _key(event)
     known = events.get(key)
     if known is None or _clearness(event) < _clearness(known):
         events[key] = event
-    return known is None
 
 
 def _clearness(event: EventRef) -> tuple[bool, bool, bool, int, str]:
