@@ -21,7 +21,7 @@ PIP := mapfile -t network < <($(BIN)/python -m pip config list 2>/dev/null \
 	| while read -r key value; do key=$${key//-/_}; echo "PIP_$${key^^}=$$value"; done); \
 	$(CLEAN) "$${network[@]}" PIP_CONFIG_FILE=/dev/null $(BIN)/python -m pip install --quiet --no-user
 UV := $(CLEAN) $${PIP_INDEX_URL:+UV_DEFAULT_INDEX=$$PIP_INDEX_URL} $(BIN)/uv pip
-COMPILE := $(UV) compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+COMPILE := $(UV) compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --quiet
 PYTEST := $(CLEAN) PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
 
@@ -48,21 +48,21 @@ bench: $(STAMP)  ## Measure against the bars of the design; prints a table and w
 chaos: $(STAMP)  ## Kill the worker and the server while 8,000 events run; prints what was lost and doubled.
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench.chaos $(ARGS)
 
-lock: $(STAMP)  ## Renew the lock files (all, and that of a worker image).
-	@$(COMPILE) --upgrade --extra local --group dev -o requirements.lock
-	@$(COMPILE) --upgrade --extra worker --constraint requirements.lock -o requirements-worker.lock
-	@sed -i 's|-c $(CURDIR)/||' requirements.lock requirements-worker.lock
+lock: $(STAMP)  ## Renew the lock files (all, what builds, and that of a worker image).
+	@$(COMPILE) --upgrade pyproject.toml --extra local --group dev -o requirements.lock
+	@$(COMPILE) --upgrade --group install --constraint requirements.lock -o requirements-build.lock
+	@$(COMPILE) --upgrade pyproject.toml --extra worker --constraint requirements.lock -o requirements-worker.lock
+	@sed -i 's|-c $(CURDIR)/||' requirements*.lock
 
 setup: $(STAMP)  ## Make or renew the virtual environment.
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock requirements-build.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "sealane needs Python 3.11 or newer: $(PYTHON) is older. Say which to use: make PYTHON=python3.12 …" >&2; exit 1; }
 	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 	  echo "making the virtual environment in $(VENV)"; $(CLEAN) $(PYTHON) -m venv $(VENV); fi
-	@if ! cmp -s <($(BIN)/uv --version 2>/dev/null | cut -d' ' -f2) <(sed -nE 's/^uv==([0-9.]+).*/\1/p' requirements.lock); then \
-	  sed -n '/^uv==/,/^    #/p' requirements.lock >$(VENV)/uv.lock; \
-	  $(PIP) --require-hashes --no-deps -r $(VENV)/uv.lock; fi
+	@if ! cmp -s requirements-build.lock $(VENV)/build.lock; then \
+	  $(PIP) --require-hashes -r requirements-build.lock && cp requirements-build.lock $(VENV)/build.lock; fi
 	@echo "installing what requirements.lock names"
 	@$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
 	  || { echo "uv could not install; trying pip"; $(PIP) --require-hashes -r requirements.lock; }

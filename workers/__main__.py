@@ -12,7 +12,7 @@ import typer
 
 from workers.failures import Invalid, SealaneError
 
-_GROUPS = ("demo", "doctor", "images", "publish", "follow", "schema", "streams", "worker", "world")
+_GROUPS = ("demo", "doctor", "images", "publish", "follow", "dead", "schema", "streams", "worker", "world", "settings")
 """The modules of `workers/commands` that register commands, in the order of `--help`; their neighbours only help."""
 
 app = typer.Typer(
@@ -74,7 +74,10 @@ def _sentence(error: BaseException) -> tuple[str, int]:
         return str(error), 2 if isinstance(error, Invalid) else 1
     if type(error).__name__ == "ValidationError" and hasattr(error, "errors"):
         return _fields(error), 2
-    if type(error).__name__ in {"JSONDecodeError", "SettingsError", "EnvelopeError", "UnicodeDecodeError"}:
+    if type(error).__name__ == "SettingsError":
+        field = str(error).partition('field "')[2].partition('"')[0]
+        return f"SEALANE_{field.upper()} is not JSON: a list or a group of settings is given as JSON", 2
+    if type(error).__name__ in {"JSONDecodeError", "EnvelopeError", "UnicodeDecodeError"}:
         return str(error), 2
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1
@@ -84,10 +87,17 @@ def _sentence(error: BaseException) -> tuple[str, int]:
 def _fields(error: BaseException) -> str:
     """Return pydantic's findings as one sentence; the values themselves stay out, one might be a secret."""
     findings = error.errors(include_url=False, include_input=False)  # type: ignore[attr-defined] # not imported here
-    named = (
-        f"{'.'.join(str(part) for part in finding['loc']) or 'the whole'}: {finding['msg']}" for finding in findings
-    )
-    return f"{getattr(error, 'title', 'input')} is not valid: {'; '.join(named)}"
+    title = getattr(error, "title", "input")
+    prefix = "SEALANE_" if title == "Settings" else ""
+    named = (f"{_place(prefix, finding['loc']) or 'the whole'}: {finding['msg']}" for finding in findings)
+    return f"{'the environment' if prefix else title} is not valid: {'; '.join(named)}"
+
+
+def _place(prefix: str, place: tuple[int | str, ...]) -> str:
+    """Return a field's path; a setting is named as the variable that holds it."""
+    if prefix and place:
+        place = (f"{prefix}{place[0]}".upper(), *place[1:])
+    return ".".join(map(str, place))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,29 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from workers.registries import RegistryAccess
 from workers.retention import Retention
 from workers.signing import SigningRules
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _seconds(value: Any) -> Any:
+    """Read a plain number as seconds; ISO 8601 (`PT20S`) is understood as well."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
 
 
 class Settings(BaseSettings):
@@ -36,17 +51,17 @@ class Settings(BaseSettings):
     """HOST:PORT of a plain-text gRPC endpoint for all Google services (the local world); unset means Google."""
     google_token: str | None = None
     """Secret reference to the bearer token for `google_endpoint`."""
-    grace: timedelta = timedelta(seconds=20)
-    """How long a stopping worker lets its handlers finish before it hands back the rest."""
-    lease: timedelta = timedelta(seconds=20)
-    """How long a claim stays with a silent holder before another may take it over."""
+    grace: Seconds = timedelta(seconds=20)
+    """Seconds that a stopping worker lets its handlers finish before it hands back the rest."""
+    lease: Seconds = timedelta(seconds=20)
+    """Seconds that a claim stays with a silent holder before another may take it over."""
     retention: Retention = Retention()
     """How much the streams of the bus keep, for how long, and in how many copies."""
     metrics_port: int = 0
     """Port of /metrics, /livez and /readyz of a worker process; 0 takes a free one and logs it, -1 turns it off."""
     metrics_host: str = "127.0.0.1"
     """Address that /metrics, /livez and /readyz listen on; 0.0.0.0 in a container that others probe."""
-    log_level: str = "INFO"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     otlp_endpoint: str | None = None
     """Where traces go (OTLP over HTTP); unset means they go nowhere."""
