@@ -39,7 +39,7 @@ class Clouds:
 
     async def ports_for(self, wiring: Wiring) -> Mapping[type, Any]:
         """Return an adapter for each port that the worker asks for, less those of the bus. Raises Invalid."""
-        return {port: await self.port(port) for port in wiring.ports.values() if port not in FROM_THE_BUS}
+        return {port: await self.port(port) for port in wiring.asked if port not in FROM_THE_BUS}
 
     async def port(self, port: type) -> Any:
         """Return the adapter of a port. Raises Invalid when there is none, or a setting that it needs is missing."""

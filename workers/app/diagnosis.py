@@ -111,7 +111,7 @@ async def _permissions(settings: Settings, name: str, wiring: Wiring) -> Finding
 
 def _ports(clouds: Clouds, settings: Settings, wirings: dict[str, Wiring]) -> list[Awaitable[Finding]]:
     """Return one question for each thing behind a port that some worker asks for."""
-    wanted = {port for wiring in wirings.values() for port in wiring.ports.values()} - FROM_THE_BUS
+    wanted = {port for wiring in wirings.values() for port in wiring.asked} - FROM_THE_BUS
     rules = settings.signing_rules.rules
     asked: list[Awaitable[Finding]] = []
     if Images in wanted:

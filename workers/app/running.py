@@ -54,7 +54,7 @@ async def _engine(wiring: Wiring, settings: Settings, clouds: Clouds) -> Engine:
     adapters = await clouds.ports_for(wiring)
 
     def ports(connection: Connection, publisher: Publisher) -> Mapping[type, Any]:
-        if Claims not in wiring.ports.values():
+        if Claims not in wiring.asked:
             return adapters
         claims = NatsClaims(connection, publisher, wiring.name, lease=settings.lease, owner=options.replica)
         return {**adapters, Claims: claims}

@@ -66,15 +66,12 @@ class Engine:
         connect: Connect,
         ports: Callable[[Connection, Publisher], Mapping[type, Any]],
         options: EngineOptions | None = None,
-        *,
-        tick: Wiring | None = None,
     ) -> None:
         self.wiring = wiring
         self.options = options or EngineOptions()
         self.metrics = Metrics(wiring.name)
         self._connect = connect
         self._ports = ports
-        self._tick = tick
         card = wiring.card
         prefetch = self.options.prefetch or max(16, 2 * card.concurrency)
         self.hold = Hold(self._run, concurrency=card.concurrency, prefetch=prefetch)
@@ -130,7 +127,6 @@ class Engine:
         self._heart.start()
         self._handling = Handling(
             self.wiring,
-            tick=self._tick,
             outgoing=self.outgoing,
             publisher=self.publisher,
             ports=self._ports(self.outgoing, self.publisher),

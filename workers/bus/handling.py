@@ -50,7 +50,6 @@ class Handling:
         self,
         wiring: Wiring,
         *,
-        tick: Wiring | None,
         outgoing: Connection,
         publisher: Publisher,
         ports: Mapping[type, Any],
@@ -60,7 +59,6 @@ class Handling:
         results: bool = True,
     ) -> None:
         self._wiring = wiring
-        self._tick = tick
         self._outgoing = outgoing
         self._publisher = publisher
         self._ports = ports
@@ -77,14 +75,14 @@ class Handling:
         except UnfitError as unfit:
             failure = Failure("dead", unfit.reason, type(unfit).__name__, str(unfit))
             return await self._fail(delivery, _anonymous(self._wiring.name, delivery), failure, None)
+        if not self._tracing.enabled:
+            return await self._attempt(delivery, envelope, event)
+        with self._tracing.handling(envelope, delivery) as traced:
+            return await self._attempt(delivery, traced, event)
+
+    async def _attempt(self, delivery: Delivery, envelope: Envelope, event: Event | None) -> str:
         progress = BusProgress(self._publisher, self._wiring.name, delivery, envelope)
         self._speaking(delivery, progress)
-        if not self._tracing.enabled:
-            return await self._attempt(delivery, envelope, event, progress)
-        with self._tracing.handling(envelope, delivery) as envelope:
-            return await self._attempt(delivery, envelope, event, progress)
-
-    async def _attempt(self, delivery: Delivery, envelope: Envelope, event: Event | None, progress: BusProgress) -> str:
         try:
             emitted = await self._work(envelope, event, progress)
             if self._results:
@@ -101,7 +99,7 @@ class Handling:
         return "done"
 
     async def _work(self, envelope: Envelope, event: Event | None, progress: Progress) -> list[dict[str, Any]]:
-        wiring = self._wiring if event is not None or self._tick is None else self._tick
+        wiring = self._wiring if event is not None else self._wiring.tick or self._wiring
         special: dict[type, Any] = {Progress: progress, Envelope: envelope}
         arguments = {
             name: special[port] if port in special else self._ports[port] for name, port in wiring.ports.items()

@@ -32,7 +32,7 @@ def wiring(name: str) -> Wiring:
     if card is None or find_spec(f"workers.{name}.worker") is None:
         raise Invalid(f"there is no worker {name!r}: the workers are {', '.join(sorted(cards()))}")
     module = importlib.import_module(f"workers.{name}.worker")
-    return wire(card, getattr(module, name))
+    return wire(card, getattr(module, name), getattr(module, "tick", None))
 
 
 def all_wirings() -> dict[str, Wiring]:

@@ -8,7 +8,7 @@ import inspect
 import types
 import typing
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from schemas.catalogue import EVENTS
@@ -36,11 +36,18 @@ class Wiring:
     """Parameter name → type asked for."""
     yields: bool
     """Whether the handler is an async generator."""
+    tick: "Wiring | None" = None
+    """What a clock wakes, if it is another function than the handler."""
 
     @property
     def name(self) -> str:
         """The worker's name."""
         return self.card.name
+
+    @property
+    def asked(self) -> frozenset[type]:
+        """All types of ports that the handler and what its tick wakes ask for."""
+        return frozenset(self.ports.values()) | (self.tick.asked if self.tick else frozenset())
 
     @property
     def consumed_types(self) -> tuple[str, ...]:
@@ -53,8 +60,13 @@ class Wiring:
         return tuple(event.event_type for event in self.emits)
 
 
-def wire(card: Card, handler: Handler) -> Wiring:
-    """Read a handler's signature. Raises WiringError."""
+def wire(card: Card, handler: Handler, tick: Handler | None = None) -> Wiring:
+    """Read a handler's signature, and that of the function which the card's tick wakes. Raises WiringError."""
+    if tick is not None:
+        wired, ticking = wire(card, handler), wire(card, tick)
+        if ticking.consumes:
+            raise WiringError(f"{card.name}: what a tick wakes gets no event, only ports")
+        return replace(wired, emits=tuple(dict.fromkeys((*wired.emits, *ticking.emits))), tick=ticking)
     hints = typing.get_type_hints(handler)
     returned = hints.pop("return", type(None))
     parameters = list(inspect.signature(handler).parameters.values())
