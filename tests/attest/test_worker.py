@@ -19,7 +19,7 @@ from tests.attest.world import (
     World,
     rule,
 )
-from workers.failures import Invalid, Mismatch, NotFound, QuotaExhausted, Unavailable
+from workers.failures import Denied, Invalid, Mismatch, NotFound, QuotaExhausted, Unavailable
 from workers.ports import PublicKey
 from workers.signing import SigningRules
 
@@ -212,6 +212,30 @@ async def test_an_image_that_does_not_exist_is_a_dead_letter(world: World) -> No
     """The registry's sentence is the reason."""
     with pytest.raises(NotFound, match=r"europe-docker\.pkg\.dev has no image acme/apps/shop 9"):
         await world.attest(ImagePushed(image=f"{REPOSITORY}:9"))
+
+
+async def test_a_host_that_is_not_listed_is_a_dead_letter(world: World) -> None:
+    """Only listed registries are asked."""
+    with pytest.raises(Denied, match=r"quay\.io/acme/shop is not at a listed registry"):
+        await world.attest(ImagePushed(image="quay.io/acme/shop:1"))
+
+
+async def test_a_registry_that_does_not_let_us_pull_is_a_dead_letter(world: World) -> None:
+    """Retrying does not grant a permission."""
+    world.images.denied.add("europe-docker.pkg.dev")
+
+    with pytest.raises(Denied, match=r"does not let us pull acme/apps/shop"):
+        await world.attest()
+
+
+async def test_a_registry_that_is_down_is_temporary(world: World) -> None:
+    """The image is attested once the registry is back."""
+    world.images.down.add("europe-docker.pkg.dev")
+    with pytest.raises(Unavailable):
+        await world.attest()
+    world.images.down.clear()
+
+    assert len(await world.attest()) == 1
 
 
 async def test_a_disabled_key_is_a_dead_letter(world: World) -> None:
