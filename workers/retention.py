@@ -34,4 +34,6 @@ class Retention(BaseModel):
     dead_age: timedelta = timedelta(days=90)
     """How long dead letters wait for somebody to look at them."""
     claims_bytes: int = Field(default=_GIB, gt=0)
-    """Claims are refused when the bucket holds this much."""
+    """Claims of a worker are refused when its bucket holds this much."""
+    claims_age: timedelta = timedelta(hours=24)
+    """How long the result of a claim is remembered; claims without a result never expire."""

@@ -38,7 +38,7 @@ def wirings() -> dict[str, Wiring]:
     """Return the workers that the server is provisioned for; a test module may override it."""
     cards: dict[str, tuple[Card, Handler]] = {
         "probe": (Card("probe", "Answers.", ack_wait=timedelta(seconds=5)), _probe),
-        "sign": (Card("sign", "Signs.", claims=True), _sign),
+        "sign": (Card("sign", "Signs."), _sign),
         "sweep": (Card("sweep", "Is woken.", tick="@every 1h"), _sweep),
     }
     return {name: wire(card, handler) for name, (card, handler) in cards.items()}

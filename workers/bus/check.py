@@ -14,6 +14,7 @@ from workers.bus.streams import (
     Consumer,
     Stream,
     claims_stream,
+    holds_claims,
     retry_stream,
     topology,
 )
@@ -62,7 +63,7 @@ def needed_streams(wiring: Wiring) -> tuple[Stream, ...]:
     }
     if not events:
         del subjects[EVENTS]
-    if wiring.card.claims:
+    if holds_claims(wiring):
         subjects[claims_stream(name)] = None
     if wiring.card.tick:
         subjects[CRON] = None

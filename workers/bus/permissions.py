@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from schemas.catalogue import CATALOGUE
 from workers.bus.check import needed_streams
-from workers.bus.streams import CRON, DEAD, EVENTS, LINES, PROGRESS, claims_stream, retry_stream
+from workers.bus.streams import CRON, DEAD, EVENTS, LINES, PROGRESS, claims_stream, holds_claims, retry_stream
 from workers.bus.streams import consumers as consumers_of
 from workers.bus.wiring import Wiring
 
@@ -114,7 +114,7 @@ def _line(wiring: Wiring) -> list[str]:
 
 def _claims(wiring: Wiring) -> list[str]:
     """Allow to read and write the claims of one worker, if it has any."""
-    if not wiring.card.claims:
+    if not holds_claims(wiring):
         return []
     bucket = claims_stream(wiring.name)
     return [f"$KV.{bucket.removeprefix('KV_')}.>", f"$JS.API.STREAM.MSG.GET.{bucket}"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from schemas.catalogue import CATALOGUE
 from workers.bus.wiring import Wiring
+from workers.ports import Claims
 from workers.retention import Retention
 
 EVENTS = "EVENTS"
@@ -30,6 +31,11 @@ _SCHEDULES = {"allow_msg_schedules": True, "allow_msg_ttl": True, "allow_rollup_
 def retry_stream(worker: str) -> str:
     """Return the name of a worker's stream of retries."""
     return f"RETRY_{worker}"
+
+
+def holds_claims(wiring: Wiring) -> bool:
+    """Whether a worker asks for claims, in its signature or on its card."""
+    return wiring.card.claims or Claims in wiring.ports.values()
 
 
 def claims_stream(worker: str) -> str:
@@ -93,7 +99,7 @@ def topology(wirings: Iterable[Wiring], retention: Retention) -> Topology:
         streams=(
             *_shared_streams(retention),
             *(_retry(wiring.name, retention) for wiring in workers),
-            *(_claims(wiring.name, retention) for wiring in workers if wiring.card.claims),
+            *(_claims(wiring.name, retention) for wiring in workers if holds_claims(wiring)),
         ),
         consumers=tuple(consumer for wiring in workers for consumer in consumers(wiring)),
         ticks=tuple(Tick(wiring.name, wiring.card.tick) for wiring in workers if wiring.card.tick),
