@@ -108,4 +108,5 @@ async def _claims(settings: Settings, stack: AsyncExitStack) -> tuple[Claims, st
     await publisher.start()
     stack.push_async_callback(publisher.close)
     owner = f"sealane attest on {socket.gethostname()}-{os.getpid()}"
-    return NatsClaims(connection, publisher, "attest", lease=settings.lease, owner=owner), None
+    ttl = settings.retention.claims_age
+    return NatsClaims(connection, publisher, "attest", lease=settings.lease, owner=owner, done_ttl=ttl), None

@@ -56,7 +56,14 @@ async def _engine(wiring: Wiring, settings: Settings, clouds: Clouds) -> Engine:
     def ports(connection: Connection, publisher: Publisher) -> Mapping[type, Any]:
         if Claims not in wiring.asked:
             return adapters
-        claims = NatsClaims(connection, publisher, wiring.name, lease=settings.lease, owner=options.replica)
+        claims = NatsClaims(
+            connection,
+            publisher,
+            wiring.name,
+            lease=settings.lease,
+            owner=options.replica,
+            done_ttl=settings.retention.claims_age,
+        )
         return {**adapters, Claims: claims}
 
     return Engine(wiring, lambda: open_bus(settings, identity_of(wiring.name)), ports, options)
