@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos lock setup system clean
+.PHONY: help run test check bench chaos lock pages setup system clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -33,7 +33,7 @@ run: $(STAMP)  ## Start the world in a box and play the stories; stays until Ctr
 	@PATH="$(BIN):$$PATH" $(BIN)/sealane demo $(if $(ONCE),--once) --data "$(DATA)"
 
 test: $(STAMP) system  ## Run all tests; each skipped one is printed with its reason (CI=true: a skip is a failure).
-	@$(PYTEST) -n 2 --dist loadgroup --ignore=tests/bench $(ARGS)
+	@$(PYTEST) -n 2 --dist loadfile --ignore=tests/bench $(ARGS)
 
 check: $(STAMP)  ## Run the static checks: format, lint, types, floors, spelling.
 	$(BIN)/ruff format --check .
@@ -53,6 +53,11 @@ lock: $(STAMP)  ## Renew the lock files (all, what builds, and that of a worker 
 	@$(COMPILE) --upgrade --group install --constraint requirements.lock -o requirements-build.lock
 	@$(COMPILE) --upgrade pyproject.toml --extra worker --constraint requirements.lock -o requirements-worker.lock
 	@sed -i 's|-c $(CURDIR)/||' requirements*.lock
+
+pages: $(STAMP)  ## Write anew the pages that are made from the code: README's table, settings, catalogue.
+	@$(BIN)/python -m workers.commands.readme
+	@$(BIN)/sealane settings --markdown >deploy/SETTINGS.md
+	@$(BIN)/sealane schema export --format markdown >schemas/CATALOGUE.md
 
 setup: $(STAMP)  ## Make or renew the virtual environment.
 
