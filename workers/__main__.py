@@ -12,7 +12,21 @@ import typer
 
 from workers.failures import Invalid, SealaneError
 
-_GROUPS = ("demo", "doctor", "images", "publish", "follow", "dead", "schema", "streams", "worker", "world", "settings")
+_GROUPS = (
+    "demo",
+    "doctor",
+    "images",
+    "publish",
+    "follow",
+    "dead",
+    "line",
+    "roster",
+    "schema",
+    "streams",
+    "worker",
+    "world",
+    "settings",
+)
 """The modules of `workers/commands` that register commands, in the order of `--help`; their neighbours only help."""
 
 app = typer.Typer(

@@ -114,7 +114,10 @@ def _exported(form: Format) -> str:
 
         return markdown(travels())
     if form is Format.ASYNCAPI:
-        from workers.bus.asyncapi import document
+        try:
+            from workers.bus.asyncapi import document
+        except ModuleNotFoundError as error:
+            raise Invalid(f"AsyncAPI needs {error.name}: install the extra `sealane[catalogue]`") from None
 
         return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
     return json.dumps(json_schemas(), indent=2, ensure_ascii=False) + "\n"
