@@ -142,7 +142,7 @@ async def test_a_paused_holder_that_is_first_after_all_wins(world: World) -> Non
 
 async def test_too_little_lease_begins_nothing(world: World) -> None:
     """A call must be able to end before somebody else may act."""
-    world.claims.seconds = 0.5
+    world.claims.seconds = 0.2
 
     with pytest.raises(LeaseLost, match="about to end"):
         await world.attest()

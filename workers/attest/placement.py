@@ -31,8 +31,10 @@ CREATING = "create"
 REFUSED = "refused"
 """The step after a create that was certainly not done: who comes next need not doubt."""
 CALL_SECONDS = 10.0
-MARGIN_SECONDS = 1.0
-"""An answer must be here this long before the lease may go to somebody else."""
+SHARE = 0.75
+"""An answer must be here within this part of what is left of the lease: the rest is for clocks and for the way."""
+SHORTEST_SECONDS = 0.2
+"""A call that has less than this is not begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class Placement:
 
 
 def _seconds(lease: Lease) -> float:
-    left = lease.left() - MARGIN_SECONDS
-    if left <= 0:
+    seconds = lease.left() * SHARE
+    if seconds < SHORTEST_SECONDS:
         raise LeaseLost("the lease on this image is about to end: somebody else may go on with it, so nothing is begun")
-    return min(CALL_SECONDS, left)
+    return min(CALL_SECONDS, seconds)

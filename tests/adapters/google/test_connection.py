@@ -6,15 +6,17 @@ import subprocess
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError
 
 from tests.contracts.google import TOKEN, GoogleWorld
 from workers.adapters.google.attestations import GrafeasAttestations
 from workers.adapters.google.attestors import BinauthzAttestors
-from workers.adapters.google.connection import BINAUTHZ, GoogleConnection
+from workers.adapters.google.connection import BINAUTHZ, SERVICES, GoogleConnection
 from workers.adapters.google.kms import KmsSigningKeys
 from workers.failures import Denied, NotFound, QuotaExhausted, Unavailable
 
@@ -127,14 +129,62 @@ async def test_one_cancelled_handler_does_not_fail_the_others(world: GoogleWorld
     assert world.faults.calls["GetAttestor"] == 1
 
 
-async def test_failures_are_not_kept(world: GoogleWorld) -> None:
-    """An attestor made after it was missed is found at once."""
-    attestors = BinauthzAttestors(world.connection)
+async def test_a_missing_attestor_is_not_asked_for_once_an_event(world: GoogleWorld) -> None:
+    """A hundred events for an attestor that nobody made cost one read."""
+    attestors = BinauthzAttestors(world.connection, refusal_seconds=60)
+    for _ in range(100):
+        with pytest.raises(NotFound, match="does not exist"):
+            await attestors.get(ATTESTOR)
+
+    assert world.faults.calls["GetAttestor"] == 1
+
+
+async def test_a_missing_attestor_is_found_soon_after_it_was_made(world: GoogleWorld) -> None:
+    """What is missing is remembered for a moment only."""
+    attestors = BinauthzAttestors(world.connection, refusal_seconds=0.01)
     with pytest.raises(NotFound):
         await attestors.get(ATTESTOR)
     await world.attestor("ci", await world.note("ci"))
 
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(NotFound):
+                assert (await attestors.get(ATTESTOR)).name == ATTESTOR
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_a_temporary_failure_is_not_kept_at_all(world: GoogleWorld) -> None:
+    """The next to ask finds the service well again."""
+    await world.attestor("ci", await world.note("ci"))
+    attestors = BinauthzAttestors(world.connection)
+    world.faults.fail("GetAttestor")
+    with pytest.raises(Unavailable):
+        await attestors.get(ATTESTOR)
+
     assert (await attestors.get(ATTESTOR)).name == ATTESTOR
+
+
+async def test_without_an_endpoint_each_service_is_at_googles_own_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over TLS, with the process's own credentials, asked for once."""
+    asked: list[object] = []
+
+    def credentials(**_: object) -> tuple[AnonymousCredentials, str]:
+        asked.append(_)
+        return AnonymousCredentials(), "acme"  # type: ignore[no-untyped-call]  # the library is untyped here
+
+    monkeypatch.setattr("google.auth.default", credentials)
+    connection = GoogleConnection()
+    await connection.prepare()
+    hosts = {service.title: (await connection._client(service)).transport.host for service in SERVICES}
+    await connection.close()
+
+    assert len(asked) == 1
+    assert hosts == {
+        "Cloud KMS": "cloudkms.googleapis.com:443",
+        "Binary Authorization": "binaryauthorization.googleapis.com:443",
+        "Artifact Analysis": "containeranalysis.googleapis.com:443",
+    }
 
 
 async def test_an_attestor_is_read_again_after_a_while(world: GoogleWorld) -> None:

@@ -10,7 +10,7 @@ from tests.contracts.google import GoogleWorld
 from workers.adapters.google.attestations import GrafeasAttestations
 from workers.adapters.google.connection import GRAFEAS
 from workers.adapters.google.kms import KmsSigningKeys
-from workers.failures import Invalid, Unavailable
+from workers.failures import Denied, Invalid, Unavailable
 from workers.ports import Attestation
 
 PEM = "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"
@@ -107,6 +107,21 @@ async def test_all_pages_are_read(world: GoogleWorld, monkeypatch: pytest.Monkey
     found = await store.find(note, digest)
     assert [one.key_id for one in found] == [f"ni:///sha-256;{number}" for number in range(5)]
     assert world.faults.calls["ListNoteOccurrences"] == 3
+
+
+async def test_a_create_that_is_not_allowed_names_both_permissions(world: GoogleWorld) -> None:
+    """One on the project, one on the note: either may be missing."""
+    note = await world.note("ci")
+    world.faults.fail("CreateOccurrence", code="PERMISSION_DENIED")
+    one = Attestation(note, "https://gcr.io/acme/shop@sha256:" + "a" * 64, b"{}", "ni:///sha-256;one", b"s")
+
+    with pytest.raises(Denied) as failure:
+        await GrafeasAttestations(world.connection).create("projects/acme", one, timeout=30)
+    assert str(failure.value).startswith(
+        f"Artifact Analysis does not let us attach to {note} an attestation in projects/acme: grant"
+        " roles/containeranalysis.occurrences.editor (permission containeranalysis.occurrences.create, and"
+        f" containeranalysis.notes.attachOccurrence on {note}) on it to the identity of this process"
+    )
 
 
 async def test_an_attestation_that_exists_already_is_to_be_looked_for(world: GoogleWorld) -> None:

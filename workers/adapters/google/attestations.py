@@ -60,7 +60,7 @@ class GrafeasAttestations:
         errand = _errand(
             f"attach to {attestation.note} an attestation in",
             project,
-            "occurrences.create",
+            f"occurrences.create, and containeranalysis.notes.attachOccurrence on {attestation.note}",
             _EDITOR,
             remedy=f"check that {attestation.note} is the note of an attestation authority",
         )

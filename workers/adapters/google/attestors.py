@@ -1,5 +1,6 @@
 """Attestors on Binary Authorization: https://cloud.google.com/binary-authorization/docs/reference/rpc."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -7,23 +8,42 @@ from async_lru import alru_cache
 
 from workers.adapters.google.connection import BINAUTHZ, VALIDATION, GoogleConnection
 from workers.adapters.google.errors import Errand
+from workers.failures import PermanentError
 from workers.ports import Attestation, Attestor, PublicKey, Verdict
 
 READ_SECONDS = 10.0
 CACHE_SECONDS = 60.0
 """The quota is 100 reads a minute for all of a project, so an attestor is read once a minute, however many ask."""
+REFUSAL_SECONDS = 5.0
+"""What is missing or denied is asked for again soon, but not once an event: that would use the quota up for all."""
 
 
 class BinauthzAttestors:
     """Binary Authorization's attestors, named `projects/P/attestors/A`."""
 
-    def __init__(self, google: GoogleConnection, *, cache_seconds: float = CACHE_SECONDS) -> None:
+    def __init__(
+        self,
+        google: GoogleConnection,
+        *,
+        cache_seconds: float = CACHE_SECONDS,
+        refusal_seconds: float = REFUSAL_SECONDS,
+    ) -> None:
         self._google = google
+        self._refusal_seconds = refusal_seconds
+        self._refusals: dict[str, tuple[float, PermanentError]] = {}
         self._cached: Callable[[str], Any] = alru_cache(maxsize=256, ttl=cache_seconds)(self._read)
 
     async def get(self, name: str) -> Attestor:
-        """Return the attestor; who asks while it is being read waits for that answer. Failures are not kept."""
-        found: Attestor = await self._cached(name)
+        """Return the attestor; who asks while it is being read waits for that answer."""
+        until, refusal = self._refusals.get(name, (0.0, None))
+        if refusal is not None and time.monotonic() < until:
+            raise type(refusal)(str(refusal))
+        try:
+            found: Attestor = await self._cached(name)
+        except PermanentError as problem:
+            self._refusals[name] = (time.monotonic() + self._refusal_seconds, problem)
+            raise
+        self._refusals.pop(name, None)
         return found
 
     async def validate(self, attestor: str, attestation: Attestation, *, timeout: float) -> Verdict:

@@ -73,6 +73,7 @@ class GoogleConnection:
         self._clients: dict[Service, Any] = {}
         self._building = asyncio.Lock()
         self._channel: Any = None
+        self._credentials: Any = None
 
     async def prepare(self, *services: Service) -> None:
         """Import and build the clients now: reads do so first, since it may take longer than any one call should.
@@ -128,7 +129,9 @@ class GoogleConnection:
         if self._endpoint is not None:
             built = transport(channel=await self._plain_channel(self._endpoint))
         else:
-            built = transport(host=service.host, credentials=await asyncio.to_thread(_default_credentials))
+            if self._credentials is None:
+                self._credentials = await asyncio.to_thread(_default_credentials)
+            built = transport(host=service.host, credentials=self._credentials)
         return getattr(package, f"{service.name}AsyncClient")(transport=built)
 
     async def _plain_channel(self, endpoint: str) -> Any:
