@@ -1,5 +1,6 @@
 """Which settings count: the environment, and the local world."""
 
+import json
 import os
 from pathlib import Path
 
