@@ -20,7 +20,7 @@ class Event(BaseModel):
 
     def natural_key(self) -> str:
         """Return the values which make this fact distinct among all facts of one cause, each with its length."""
-        return "".join(f"{len(text)}:{text}" for text in map(self._text_of, self.natural_key_fields))
+        return "".join([f"{len(text)}:{text}" for text in map(self._text_of, self.natural_key_fields)])
 
     def about(self) -> str:
         """Return the CloudEvents `subject`: what the fact is about, as people search for it."""

@@ -29,7 +29,7 @@ PATIENCE = 30.0
 def worker(handler: Handler, **card: Any) -> Wiring:
     """Wire a function as a worker named like it."""
     options: dict[str, Any] = {"summary": "a worker of a test", "ack_wait": timedelta(seconds=5)} | card
-    return wire(Card(name=handler.__name__, **options), handler)
+    return wire(Card(**({"name": handler.__name__} | options)), handler)
 
 
 class Lane:

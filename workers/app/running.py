@@ -18,6 +18,7 @@ from workers.app.stopping import StoppedEarly, stop_on_signals, unless_stopped
 from workers.app.telemetry import set_up_tracing
 from workers.app.waiting import wait_for_bus, wait_for_world
 from workers.bus.claims import NatsClaims
+from workers.bus.collector import settle
 from workers.bus.connection import Connection
 from workers.bus.engine import Engine, EngineOptions
 from workers.bus.permissions import identity_of
@@ -44,6 +45,7 @@ async def run_workers(names: Sequence[str], data: Path | None) -> None:
         return
     async with Clouds(settings) as clouds:
         engines = [await _engine(wiring, settings, clouds) for wiring in wirings]
+        settle()
         await _work(engines, settings, stop)
     log.info("stopped: %s", ", ".join(wiring.name for wiring in wirings))
 

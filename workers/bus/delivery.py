@@ -2,11 +2,15 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from nats.aio.msg import Msg
 
 from workers.bus.connection import Connection
 from workers.bus.headers import ATTEMPTS
+
+if TYPE_CHECKING:
+    from workers.bus.progress import BusProgress
 
 ACK = b"+ACK"
 NAK = b"-NAK"
@@ -29,6 +33,8 @@ class Delivery:
     """How often the server delivered it, this time included."""
     received_at: float = field(default_factory=time.monotonic)
     started_at: float | None = None
+    progress: "BusProgress | None" = None
+    """What its handling has to say, until it is heard."""
     answered: bool = False
     expired: bool = False
     """Cancelled because it took longer than its time limit."""

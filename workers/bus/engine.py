@@ -132,7 +132,6 @@ class Engine:
             ports=self._ports(self.outgoing, self.publisher),
             metrics=self.metrics,
             tracing=Tracing(self.wiring.name, enabled=self.options.tracing),
-            speaking=self._heart.listen,
             results=self.options.progress,
         )
         self.line = LineGuard(
@@ -159,8 +158,6 @@ class Engine:
             # Not even the verdict could be stored: no answer, so that the server delivers it again.
             log.warning("message %s:%d stays on the bus: %s", delivery.stream, delivery.sequence, error)
             return
-        finally:
-            self._heart.forget(delivery)
         self.hold.judged(delivery)
         self.metrics.handled[outcome].inc()
         self.metrics.seconds.observe(time.monotonic() - delivery.started_at)

@@ -7,9 +7,9 @@ sequence after the last one it saw.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Sequence
 
+from nats.aio.subscription import Subscription
 from pydantic import ValidationError
 
 from schemas.progress import ProgressMessage
@@ -35,15 +35,22 @@ async def last_sequence(connection: Connection, stream: str) -> int:
 
 
 async def follow(
-    connection: Connection, stream: str, subject: str, *, start: int | None = 1, live: bool = True
+    connection: Connection,
+    stream: str,
+    subject: str,
+    *,
+    start: int | None = 1,
+    live: bool = True,
+    announced_on: Sequence[str] | None = None,
 ) -> AsyncGenerator[Stored, None]:
     """Yield what a stream holds on a subject from a sequence on, and with `live` what comes, for ever.
 
+    `announced_on` are the subjects to listen on, where the identity may not listen on the whole subject.
     `start=None` begins with what comes next. While the server is away a live follower waits; without `live` it raises
     Unavailable. Raises Denied when the identity may not read the stream.
     """
     position = start if start is not None else await last_sequence(connection, stream) + 1
-    bell = _Bell(connection, stream, subject)
+    bell = _Bell(connection, stream, announced_on or (subject,))
     if live:
         await bell.hang()
     try:
@@ -93,14 +100,14 @@ def read_progress(stored: Stored) -> ProgressMessage | None:
 class _Bell:
     """Rings when something is published on the subject, or when the connection is back."""
 
-    def __init__(self, connection: Connection, stream: str, subject: str) -> None:
+    def __init__(self, connection: Connection, stream: str, subjects: Sequence[str]) -> None:
         self._connection = connection
         self._stream = stream
-        self._subject = subject
+        self._subjects = subjects
         self._rung = asyncio.Event()
         self._reconnected = False
         self._pauses: list[float] = []
-        self._subscription: Any = None
+        self._subscriptions: list[Subscription] = []
 
     async def hang(self) -> None:
         """Listen."""
@@ -108,15 +115,17 @@ class _Bell:
         async def ring(_message: object) -> None:
             self._rung.set()
 
-        self._subscription = await self._connection.client.subscribe(self._subject, cb=ring)
         self._connection.reconnected.append(self._on_reconnect)
+        for subject in self._subjects:
+            self._subscriptions.append(await self._connection.client.subscribe(subject, cb=ring))
 
     async def take_down(self) -> None:
         """Listen no more."""
-        if self._subscription is not None:
+        if self._on_reconnect in self._connection.reconnected:
             self._connection.reconnected.remove(self._on_reconnect)
-            if self._connection.client.is_connected:
-                await self._subscription.unsubscribe()
+        if self._connection.client.is_connected:
+            for subscription in self._subscriptions:
+                await subscription.unsubscribe()
 
     async def next(self, position: int, *, quickly: bool) -> int:
         """Wait until it is worth looking again, and return from where.

@@ -6,8 +6,8 @@ means doing it again, and the ids make the repeat harmless.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,7 +27,7 @@ from workers.bus.retry import schedule_retry
 from workers.bus.tracing import Tracing
 from workers.bus.verdict import Failure, judge
 from workers.bus.wiring import Wiring, collect
-from workers.failures import SealaneError
+from workers.failures import NotYet, SealaneError
 from workers.ports import Progress
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,6 @@ class Handling:
         ports: Mapping[type, Any],
         metrics: Metrics,
         tracing: Tracing,
-        speaking: Callable[[Delivery, BusProgress], None],
         results: bool = True,
     ) -> None:
         self._wiring = wiring
@@ -64,7 +63,6 @@ class Handling:
         self._ports = ports
         self._metrics = metrics
         self._tracing = tracing
-        self._speaking = speaking
         self._results = results
         self._source = f"/sealane/{wiring.name}"
 
@@ -75,6 +73,9 @@ class Handling:
         except UnfitError as unfit:
             failure = Failure("dead", unfit.reason, type(unfit).__name__, str(unfit))
             return await self._fail(delivery, _anonymous(self._wiring.name, delivery), failure, None)
+        except NotYet as early:
+            failure = self._judge(delivery, early)
+            return await self._fail(delivery, _anonymous(self._wiring.name, delivery), failure, None)
         if not self._tracing.enabled:
             return await self._attempt(delivery, envelope, event)
         with self._tracing.handling(envelope, delivery) as traced:
@@ -82,7 +83,7 @@ class Handling:
 
     async def _attempt(self, delivery: Delivery, envelope: Envelope, event: Event | None) -> str:
         progress = BusProgress(self._publisher, self._wiring.name, delivery, envelope)
-        self._speaking(delivery, progress)
+        delivery.progress = progress
         try:
             emitted = await self._work(envelope, event, progress)
             if self._results:
@@ -168,7 +169,11 @@ class Handling:
             )
         model = CATALOGUE.get(promised)
         if model is None or model not in self._wiring.consumes:
-            raise UnfitError("schema", f"{self._wiring.name} does not consume {promised!r}")
+            # During a rolling upgrade the durable may already, or still, ask for what only the other version knows.
+            raise NotYet(
+                f"this version of {self._wiring.name} does not consume {promised!r}: another one may",
+                after=timedelta(seconds=10),
+            )
         try:
             return envelope, model.model_validate_json(body)
         except ValidationError as error:
@@ -239,7 +244,7 @@ class Handling:
         text = f"the process died {runs} times while it handled this message alone; replay it once the worker is mended"
         try:
             envelope, _ = self._read(delivery)
-        except UnfitError:
+        except (UnfitError, NotYet):
             envelope = _anonymous(self._wiring.name, delivery)
         return await self._fail(delivery, envelope, Failure("dead", "crash", "CrashFuse", text), None)
 

@@ -7,9 +7,8 @@ import time
 import nats.errors
 
 from workers.bus.connection import Connection
-from workers.bus.delivery import Delivery
 from workers.bus.hold import Hold
-from workers.bus.progress import QUIET_SECONDS, BusProgress
+from workers.bus.progress import QUIET_SECONDS
 
 log = logging.getLogger(__name__)
 _BEAT = 0.1
@@ -29,7 +28,6 @@ class Heart:
         self._outgoing = outgoing
         self._interval = ack_wait / 3
         self._limit = time_limit
-        self._speaking: dict[int, tuple[Delivery, BusProgress]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -40,14 +38,6 @@ class Heart:
         """Stop beating."""
         if self._task is not None:
             self._task.cancel()
-
-    def listen(self, delivery: Delivery, progress: BusProgress) -> None:
-        """Let this progress be heard once the handling has taken a while."""
-        self._speaking[id(delivery)] = (delivery, progress)
-
-    def forget(self, delivery: Delivery) -> None:
-        """Stop listening: the handling is over."""
-        self._speaking.pop(id(delivery), None)
 
     async def _beating(self) -> None:
         due = time.monotonic() + self._interval
@@ -61,10 +51,10 @@ class Heart:
                 await self._extend(now)
 
     def _let_speak(self, now: float) -> None:
-        for key, (delivery, progress) in list(self._speaking.items()):
-            if delivery.started_at is not None and now - delivery.started_at > QUIET_SECONDS:
-                progress.speak()
-                self._speaking.pop(key, None)
+        for delivery in list(self._hold.running.values()):
+            if delivery.progress is not None and now - delivery.progress.began_at > QUIET_SECONDS:
+                delivery.progress.speak()
+                delivery.progress = None
 
     def _end_the_stuck(self, now: float) -> None:
         for task, delivery in list(self._hold.running.items()):

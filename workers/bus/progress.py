@@ -37,7 +37,7 @@ class BusProgress:
         self._kept: list[dict[str, Any]] = []
         self._steps: list[dict[str, Any]] = []
         self._sending: set[asyncio.Task[None]] = set()
-        self._started = time.monotonic()
+        self.began_at = time.monotonic()
 
     @asynccontextmanager
     async def step(self, name: str) -> AsyncIterator[None]:
@@ -71,7 +71,7 @@ class BusProgress:
         message = {
             "kind": "result",
             "outcome": outcome,
-            "seconds": round(time.monotonic() - self._started, 6),
+            "seconds": round(time.monotonic() - self.began_at, 6),
             "steps": self._steps,
             "logs": [kept["message"] for kept in self._kept if kept["kind"] == "log"],
         } | more

@@ -9,6 +9,7 @@ import pytest
 
 from schemas.echoes import EchoAnswered, EchoRequested
 from schemas.envelope import HOPS_LIMIT
+from schemas.images import ImagePushed
 from tests.bus.lane import Lane, until, worker
 from workers.bus import headers as names
 from workers.bus.publisher import Refused
@@ -350,3 +351,22 @@ async def _has(lane: Lane, *outcomes: str) -> bool:
 
 async def _said(lane: Lane, event_id: str, at_least: int) -> bool:
     return sum(body["event"]["id"] == event_id for body in await lane.bodies("PROGRESS")) >= at_least
+
+
+async def test_a_type_that_this_version_does_not_know_waits_for_a_version_that_does(lane: Lane) -> None:
+    """During a rolling upgrade the durable may ask for more than the older replica consumes: nothing is buried."""
+    newer, older = worker(_both, name="mixed"), worker(answer, name="mixed")
+    await lane.provision(newer)
+    pushed = ImagePushed(image="registry.example.com/apps/shop:1")
+    await lane.publish(pushed, event_id="push")
+
+    async with lane.running(older):
+        await until(lambda: _has(lane, "waiting"), what="the older replica lets it wait")
+    async with lane.running(newer):
+        await until(lambda: _has(lane, "done"), within=60, what="the newer one does it")
+
+    assert await lane.count("DEAD") == 0
+
+
+async def _both(event: EchoRequested | ImagePushed) -> None:
+    """Consume what the newer version knows as well."""
