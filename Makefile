@@ -43,7 +43,7 @@ check: $(STAMP)  ## Run the static checks: format, lint, types, floors, spelling
 	$(BIN)/codespell
 
 bench: $(STAMP)  ## Measure against the bars of the design; prints a table and writes bench-results.json.
-	@$(PYTEST) -p no:xdist -s -q --timeout=1800 tests/bench $(ARGS)
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench $(ARGS)
 
 chaos: $(STAMP)  ## Kill the worker and the server while 8,000 events run; prints what was lost and doubled.
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench.chaos $(ARGS)

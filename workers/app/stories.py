@@ -3,34 +3,20 @@
 A story returns its outcome; it never trusts what a worker said of itself.
 """
 
-import asyncio
-import json
-import secrets
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from schemas.images import ImageAttested
-from schemas.progress import EventRef, ProgressMessage
-from workers.app.clouds import Clouds
 from workers.app.pushing import push_image, pusher
+from workers.app.stage import Stage
 from workers.app.verification import prove
-from workers.bus.connection import Connection
-from workers.bus.entrance import Entered, check, enter
-from workers.bus.follow import follow_progress
-from workers.bus.publisher import Publisher
-from workers.bus.rooms import consumers_of
+from workers.bus.entrance import Entered
+from workers.bus.follow import last_sequence
+from workers.bus.graveyard import DeadLetter, drop, read_letter, replay
 from workers.bus.runs import Run
-from workers.bus.stored import read_one
-from workers.failures import SealaneError, Unavailable
-from workers.local.folder import WorldFolder
-
-SOURCE = "/sealane/demo"
-PATIENCE = 60.0
-"""Seconds that a story waits for its run to be over."""
-Say = Callable[[int, ProgressMessage], None]
+from workers.bus.streams import PROGRESS
+from workers.failures import NotFound, SealaneError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,69 +32,6 @@ class Outcome:
     def as_json(self) -> dict[str, Any]:
         """Return it for programs."""
         return asdict(self)
-
-
-@dataclass(slots=True)
-class Stage:
-    """What a story needs: the bus as operator, the clouds, the world's folder, and somebody to tell progress to."""
-
-    connection: Connection
-    publisher: Publisher
-    clouds: Clouds
-    folder: WorldFolder
-    endpoints: dict[str, Any]
-    say: Say
-    patience: float = PATIENCE
-    play: str = field(default_factory=lambda: secrets.token_hex(4))
-    """Names this play: its events and images are new."""
-
-    def reference(self, name: str) -> str:
-        """Return an image reference in the local registry which no play used before."""
-        return f"{self.endpoints['registry']}/apps/{name}:{self.play}"
-
-    async def publish(self, event_type: str, event_id: str, **fields: Any) -> Entered:
-        """Put an event on the bus as an operator would."""
-        body = json.dumps(fields)
-        entry = check(event_type, body, source=SOURCE, event_id=f"{event_id}-{self.play}", actor="demo")
-        return await enter(self.connection, self.publisher, entry)
-
-    async def completed(self, entered: Entered) -> Run:
-        """Follow the run of an event until every worker is done with all of it. Raises Unavailable when it hangs."""
-        run = Run(entered.entry.envelope.run, consumers_of)
-        run.expect(entered.reference)
-        try:
-            async with (
-                asyncio.timeout(self.patience),
-                aclosing(follow_progress(self.connection, run=run.id)) as messages,
-            ):
-                while not run.complete:
-                    sequence, message = await anext(messages)
-                    run.add(sequence, message)
-                    self.say(sequence, message)
-        except TimeoutError:
-            left = ", ".join(f"{branch.worker}: {branch.state}" for branch in run.branches())
-            raise Unavailable(
-                f"run {run.id} is not over after {self.patience:g} s ({left}): ask `sealane doctor`"
-            ) from None
-        return run
-
-    async def attested(self, run: Run) -> ImageAttested | None:
-        """Read from the stream the `image.attested` which a run led to."""
-        event = await self._emitted(run, ImageAttested.event_type)
-        return None if event is None else ImageAttested.model_validate_json(event)
-
-    async def answered(self, run: Run) -> str | None:
-        """Read from the stream the message of the `echo.answered` which a run led to."""
-        event = await self._emitted(run, "echo.answered")
-        return None if event is None else str(json.loads(event)["message"])
-
-    async def _emitted(self, run: Run, event_type: str) -> bytes | None:
-        found = [event for branch in run.branches() for event in branch.emitted if event.type == event_type]
-        return await self._stored(found[0]) if len(found) == 1 else None
-
-    async def _stored(self, event: EventRef) -> bytes | None:
-        message = await read_one(self.connection, event.stream or "EVENTS", event.sequence or 0)
-        return None if message is None else message.body
 
 
 async def play(stage: Stage) -> list[Outcome]:
@@ -175,13 +98,32 @@ async def _proof(stage: Stage, run: Run, digest: str) -> Ending:
 
 async def _refused(stage: Stage) -> Ending:
     image = f"registry.example.com/apps/shop:{stage.play}"
-    run = await stage.completed(await stage.publish("image.pushed", "unlisted", image=image))
-    if not run.failures or run.failures[0].dead is None:
-        return False, f"{image} became no dead letter", {"run": run.id}
-    dead, sentence = run.failures[0].dead, run.failures[0].message or ""
-    letter = await read_one(stage.connection, "DEAD", dead.sequence or 0)
-    good = letter is not None and letter.subject.startswith("dead.attest") and "registry.example.com" in sentence
-    return good, f"dead letter {dead.sequence}: {sentence}", {"run": run.id, "dead": dead.sequence}
+    letter, run = await _buried(stage, await stage.publish("image.pushed", "unlisted", image=image))
+    await drop(stage.connection, letter.sequence)
+    good = letter.worker == "attest" and letter.reason == "permanent" and "registry.example.com" in letter.message
+    return good, f"dead letter {letter.sequence}, dropped: {letter.message}", {"run": run.id, "dead": letter.sequence}
+
+
+async def _healed(stage: Stage) -> Ending:
+    reference = stage.reference("late")
+    entered = await stage.publish("image.pushed", "late", image=reference)
+    letter, _ = await _buried(stage, entered)
+    digest = await push_image(stage.folder, reference, f"pushed late in play {stage.play}")
+    start = await last_sequence(stage.connection, PROGRESS) + 1
+    await replay(stage.publisher, letter, by="demo")
+    good, said, evidence = await _proof(stage, await stage.completed(entered, start), digest)
+    if good:
+        await drop(stage.connection, letter.sequence)
+    return good, f"dead letter {letter.sequence} ({letter.message}) was replayed after the push; {said}", evidence
+
+
+async def _buried(stage: Stage, entered: Entered) -> tuple[DeadLetter, Run]:
+    """Follow an event to its dead letter. Raises NotFound when it became none."""
+    run = await stage.completed(entered)
+    dead = run.failures[0].dead if run.failures else None
+    if dead is None or dead.sequence is None:
+        raise NotFound(f"run {run.id} was expected to end in a dead letter, and did not")
+    return await read_letter(stage.connection, dead.sequence), run
 
 
 STORIES: dict[str, Callable[[Stage], Awaitable[Ending]]] = {
@@ -189,4 +131,5 @@ STORIES: dict[str, Callable[[Stage], Awaitable[Ending]]] = {
     "a pushed image is attested": _attest,
     "what is announced twice is attested once": _twice,
     "an image from a registry that is not listed is refused": _refused,
+    "what failed is attested once its cause is mended": _healed,
 }

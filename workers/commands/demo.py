@@ -70,7 +70,8 @@ async def _play(folder: "WorldFolder", file: Path | None, patience: float) -> bo
     from workers.app.clouds import Clouds
     from workers.app.environment import load_settings
     from workers.app.shell import running
-    from workers.app.stories import Stage, play
+    from workers.app.stage import Stage
+    from workers.app.stories import play
     from workers.bus.publisher import Publisher
     from workers.commands.progress_lines import ProgressLines
 
