@@ -1,6 +1,7 @@
 """Says in words what is wrong with an event: the field, what is expected, an example. Values are left out."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,10 +15,17 @@ _MOST = 5
 def explain(event: type[Event], error: ValidationError) -> str:
     """Return one sentence for what pydantic found wrong with an event of this class."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    properties = event.model_json_schema()["properties"]
+    properties = _properties(event)
     parts = [_finding(item["type"], item["loc"], item["msg"], properties) for item in found[:_MOST]]
     more = f" (and {len(found) - _MOST} more)" if len(found) > _MOST else ""
     return f"this is no {event.event_type}: {'; '.join(parts)}{more}"
+
+
+@cache
+def _properties(event: type[Event]) -> Mapping[str, Any]:
+    """Return what the JSON Schema says of the fields; made once, since poison may come in numbers."""
+    found: Mapping[str, Any] = event.model_json_schema()["properties"]
+    return found
 
 
 def _finding(kind: str, loc: tuple[int | str, ...], text: str, properties: Mapping[str, Any]) -> str:

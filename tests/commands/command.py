@@ -28,9 +28,10 @@ class Finished:
 class Sealane:
     """The `sealane` command against one server."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, **settings: str) -> None:
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("SEALANE_")}
         self._environment |= {"SEALANE_NATS": url, "SEALANE_DATA": str(folder), "PYTHONUNBUFFERED": "1"}
+        self._environment |= {f"SEALANE_{name.upper()}": value for name, value in settings.items()}
 
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
         """Start the command and leave it running."""

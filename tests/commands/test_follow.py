@@ -4,11 +4,14 @@ import asyncio
 import json
 import signal
 
+import pytest
+
 from schemas.echoes import EchoAnswered, EchoRequested
 from schemas.identity import run_id
 from tests.bus.lane import Lane, until, worker
 from tests.commands.command import PATIENCE, Sealane
 from workers.bus.rooms import wiring
+from workers.commands.follow import _covers
 from workers.failures import Denied
 
 RUN = run_id("/tests", "hello")
@@ -116,3 +119,22 @@ async def test_no_runs_is_said(lane: Lane, sealane: Sealane) -> None:
 
     assert (done.code, done.out) == (0, "")
     assert "No run has been heard of yet" in done.err
+
+
+@pytest.mark.parametrize(
+    ("pattern", "covered"),
+    [
+        ("image.pushed", True),
+        ("image.*", True),
+        ("*.pushed", True),
+        ("image.>", True),
+        (">", True),
+        ("image.pushed.>", False),
+        ("image", False),
+        ("*", False),
+        ("image.attested", False),
+    ],
+)
+def test_wildcards_cover_as_on_nats(pattern: str, *, covered: bool) -> None:
+    """A star is one token, an arrow is one or more at the end."""
+    assert _covers(pattern, "image.pushed") is covered

@@ -97,9 +97,9 @@ async def _tail_subject(connection: "Connection", subject: str, start: int | Non
     from workers.bus.streams import PROGRESS
     from workers.commands.progress_lines import ProgressLines
 
-    stream = _stream_of(subject)
+    stream, announced_on = _place_of(subject)
     lines = ProgressLines(as_json=as_json)
-    async with aclosing(follow(connection, stream, subject, start=start)) as messages:
+    async with aclosing(follow(connection, stream, subject, start=start, announced_on=announced_on)) as messages:
         async for stored in messages:
             message = read_progress(stored) if stream == PROGRESS else None
             if message is not None:
@@ -108,24 +108,29 @@ async def _tail_subject(connection: "Connection", subject: str, start: int | Non
                 _write_stored(stored, as_json=as_json)
 
 
-def _stream_of(subject: str) -> str:
-    """Return the stream that holds a subject. Raises Invalid."""
+def _place_of(subject: str) -> tuple[str, list[str]]:
+    """Return the stream that holds a subject, and the subjects to listen on. Raises Invalid."""
     from schemas.catalogue import CATALOGUE
-    from workers.bus.streams import CRON, DEAD, EVENTS, PROGRESS, retry_stream
+    from workers.bus.streams import DEAD, EVENTS, PROGRESS
 
-    first, _, rest = subject.partition(".")
+    first = subject.partition(".")[0]
     if first in {"progress", "dead"}:
-        return {"progress": PROGRESS, "dead": DEAD}[first]
-    if first in {"retry", "schedule"} and rest and rest.split(".")[0] not in {"*", ">"}:
-        return retry_stream(rest.split(".")[0])
-    if first in {"cron", "tick"}:
-        return CRON
-    if first in {"*", ">"} or any(kind.startswith(f"{first}.") for kind in CATALOGUE):
-        return EVENTS
-    raise Invalid(
-        f"no stream holds the subject {subject!r}: follow an event type like image.pushed or image.*, progress.>, "
-        "dead.>, retry.WORKER.>, or a run's id"
-    )
+        return (PROGRESS if first == "progress" else DEAD), [subject]
+    types = [event_type for event_type in CATALOGUE if _covers(subject, event_type)]
+    if not types:
+        raise Invalid(
+            f"no stream holds the subject {subject!r}: follow an event type like image.pushed or image.*, progress.>, "
+            "dead.>, or a run's id"
+        )
+    return EVENTS, types
+
+
+def _covers(pattern: str, subject: str) -> bool:
+    """Return whether a NATS subject with wildcards covers a plain one."""
+    wanted, tokens = pattern.split("."), subject.split(".")
+    if wanted[-1] == ">" and len(tokens) >= len(wanted):
+        wanted, tokens = wanted[:-1], tokens[: len(wanted) - 1]
+    return len(wanted) == len(tokens) and all(want in {"*", token} for want, token in zip(wanted, tokens, strict=True))
 
 
 def _write_stored(stored: "Stored", *, as_json: bool) -> None:
