@@ -19,6 +19,8 @@ from workers.failures import Denied, Unavailable
 log = logging.getLogger(__name__)
 PING_INTERVAL = 5
 """Seconds between pings; two without an answer end the connection."""
+SAY_AGAIN = 60.0
+"""Seconds between two lines about a server that is still away."""
 PENDING_BYTES = 32 * 1024 * 1024
 
 
@@ -32,8 +34,17 @@ class Connection:
     reconnected: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Called after every reconnect: outstanding pulls and publishes are gone by then."""
     closing: bool = False
+    said_at: float = float("-inf")
+    """When an attempt to reconnect was last said to fail."""
     refusals: list[str] = field(default_factory=list)
     """Permission errors: they arrive only here, the caller sees a timeout."""
+
+    def is_time_to_say(self) -> bool:
+        """Whether to say once more that the server is away: twice a second would bury everything else in the log."""
+        if time.monotonic() - self.said_at < SAY_AGAIN:
+            return False
+        self.said_at = time.monotonic()
+        return True
 
     async def alive(self, timeout: float = 2.0) -> float | None:
         """Return the seconds of a request round trip with an answer, or None when there was none in time.
@@ -87,7 +98,8 @@ async def connect(
         if "permissions violation" in text.lower():
             connection.refusals.append(text)
             del connection.refusals[:-50]
-        log.warning("NATS: %s", text or type(error).__name__)
+        if client.is_connected or connection.is_time_to_say():
+            log.warning("NATS: %s", text or type(error).__name__)
 
     async def on_reconnect() -> None:
         log.warning("NATS: connected again")

@@ -75,7 +75,8 @@ class LineGuard:
         try:
             await action()
         except SealaneError as error:
-            log.warning("the line of %s: %s", self._worker, error)
+            if self._outgoing.client.is_connected:
+                log.warning("the line of %s: %s", self._worker, error)
 
     async def _stop_line(self) -> None:
         if self.stopped is None:
