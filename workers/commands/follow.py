@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WHAT = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN|SUBJECT]", help="A run's id, or a subject: image.pushed, progress.attest.>, dead.>."),
+    typer.Argument(metavar="RUN|SUBJECT", help="A run's id, or a subject: image.pushed, progress.attest.>, dead.>."),
 ]
 FROM_START = Annotated[bool, typer.Option("--from-start", help="Begin with the oldest that is kept.")]
 FROM_SEQUENCE = Annotated[

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 line = typer.Typer(help="See, stop and resume the lines of workers.", no_args_is_help=True, rich_markup_mode=None)
 WORKER = Annotated[str, typer.Argument(metavar="WORKER", help="Name of the worker.")]
-ONE = Annotated[str | None, typer.Argument(metavar="[WORKER]", help="Only this worker.")]
+ONE = Annotated[str | None, typer.Argument(metavar="WORKER", help="Only this worker.")]
 REASON = Annotated[str, typer.Option("--reason", help="Why, for those who find it stopped.")]
 
 

@@ -30,15 +30,15 @@ class ProgressLines:
             self._aloud.add(key)
         head = f"{message.at.astimezone():%H:%M:%S} {message.worker:<8} "
         for text, style in _said(message, aloud=key in self._aloud):
-            self._console.print(Text(head, "dim").append(one_line(text), style), soft_wrap=True)
+            self._console.print(Text.assemble((head, "dim"), (_line(text), style)), soft_wrap=True)
 
     def write_end(self, run: Run) -> None:
         """Write how a run ended."""
         if self._as_json:
-            write_json(run_record(run) | {"kind": "completed"})
+            write_json({"kind": "completed"} | run_record(run))
             return
-        seconds = f" in {run.seconds:.2f} s" if run.seconds is not None else ""
-        self._console.print(Text(f"run {run.id} is {run.state}{seconds}", _STYLES.get(run.state, "")), soft_wrap=True)
+        end = Text(f"run {run.id} is {run.state}{_took(run.seconds)}", _STYLES.get(run.state, ""))
+        self._console.print(end, soft_wrap=True)
 
 
 def reference(event: EventRef) -> str:
@@ -111,15 +111,24 @@ def _said(message: ProgressMessage, *, aloud: bool) -> Iterator[tuple[str, str]]
 
 
 def _step(name: str, state: str, seconds: float | None) -> tuple[str, str]:
-    took = f" ({seconds:.2f} s)" if seconds is not None else ""
-    return f"  {_MARKS[state]} {name}{took}", _STYLES.get(state, "dim")
+    return f"  {_MARKS[state]} {name}{_took(seconds)}", _STYLES.get(state, "dim")
 
 
 def _result(message: ProgressMessage) -> tuple[str, str]:
     outcome = message.outcome or "done"
-    took = f" in {message.seconds:.2f} s" if message.seconds is not None else ""
     emitted = ", ".join(reference(event) for event in message.emitted)
     again = f", again at {message.retry_at.astimezone():%H:%M:%S}" if message.retry_at else ""
     why = f": {message.message}" if message.message else ""
-    text = f"{_MARKS[outcome]} {outcome}{took}{again}{why}{f' → {emitted}' if emitted else ''}"
+    text = f"{_MARKS[outcome]} {outcome}{_took(message.seconds)}{again}{why}{f' → {emitted}' if emitted else ''}"
     return text, _STYLES.get(outcome, "")
+
+
+def _took(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f" in {seconds:.2f} s" if seconds >= 1 else f" in {seconds * 1000:.0f} ms"
+
+
+def _line(text: str) -> str:
+    """Return one safe line which keeps its indentation."""
+    return text[: len(text) - len(text.lstrip(" "))] + one_line(text)

@@ -33,7 +33,7 @@ _EXAMPLES = examples(
     "sealane publish echo.requested --set message=hello --wait",
     "sealane publish image.pushed --set image=europe-docker.pkg.dev/acme/apps/shop:1.4.2 --id build-17",
     "sealane publish image.pushed -f events.jsonl --json",
-    "skopeo … | jq -c … | sealane publish image.pushed -f -",
+    "sealane publish image.pushed -f - < events.jsonl",
 )
 
 
