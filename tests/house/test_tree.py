@@ -60,10 +60,16 @@ def test_functions_are_short() -> None:
     for folder in ("workers", "schemas", "tests"):
         for path, tree in python(folder):
             for node in ast.walk(tree):
-                if isinstance(node, _FUNCTIONS) and (count := (node.end_lineno or 0) - node.lineno + 1) > FUNCTION:
+                if isinstance(node, _FUNCTIONS) and (count := _lines(node)) > FUNCTION:
                     long[f"{name(path)}:{node.name}"] = count
 
     assert set(long) <= set(LONG_FUNCTIONS), long
+
+
+def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Count what has to be understood: the body without its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) and len(function.body) > 1 else function.body
+    return (function.end_lineno or 0) - body[0].lineno + 1
 
 
 def test_every_test_is_a_sentence() -> None:

@@ -7,7 +7,7 @@ answer. Liveness here is a request round trip with an answer.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 
 import nats
@@ -92,31 +92,11 @@ async def connect(
     """
     client = Client()
     connection = Connection(client=client, identity=identity, inbox_prefix=f"_INBOX_{identity}")
-
-    async def on_error(error: Exception) -> None:
-        text = str(error)
-        if "permissions violation" in text.lower():
-            connection.refusals.append(text)
-            del connection.refusals[:-50]
-        if client.is_connected or connection.is_time_to_say():
-            log.warning("NATS: %s", text or type(error).__name__)
-
-    async def on_reconnect() -> None:
-        log.warning("NATS: connected again")
-        for callback in connection.reconnected:
-            await callback()
-
-    async def on_disconnect() -> None:
-        if not connection.closing:
-            log.warning("NATS: connection lost, trying again until it is back")
-
     connecting = client.connect(
         servers.split(","),
         name=f"sealane {identity}",
         inbox_prefix=connection.inbox_prefix.encode(),
-        error_cb=on_error,
-        reconnected_cb=on_reconnect,
-        disconnected_cb=on_disconnect,
+        **_callbacks(connection),
         max_reconnect_attempts=-1,
         reconnect_time_wait=reconnect_wait,  # type: ignore[arg-type] # seconds, fractions work
         ping_interval=PING_INTERVAL,
@@ -127,8 +107,16 @@ async def connect(
         skip_subject_validation=True,  # our subjects are made of encoded tokens; checking each again costs
         nkeys_seed_str=seed,
     )
+    await _first(client, connecting, servers, identity, first_wait)
+    return connection
+
+
+async def _first(
+    client: Client, connecting: Coroutine[None, None, None], servers: str, identity: str, patience: float
+) -> None:
+    """Wait for the first connection, and say in a sentence why there is none."""
     try:
-        await asyncio.wait_for(connecting, first_wait)
+        await asyncio.wait_for(connecting, patience)
     except (TimeoutError, nats.errors.NoServersError, OSError) as error:
         await _abandon(client)
         raise Unavailable(
@@ -139,7 +127,6 @@ async def connect(
         if "authorization" in str(error).lower():
             raise Denied(f"NATS at {servers} refuses the identity {identity!r}: check SEALANE_NATS_SEED") from None
         raise Unavailable(f"NATS at {servers}: {error}") from error
-    return connection
 
 
 async def _abandon(client: Client) -> None:
