@@ -71,6 +71,26 @@ class Connection:
             return None
         return time.monotonic() - started
 
+    async def on_error(self, error: Exception) -> None:
+        """Keep what was refused, and say what else is wrong."""
+        text = str(error)
+        if "permissions violation" in text.lower():
+            self.refusals.append(text)
+            del self.refusals[:-50]
+        if self.client.is_connected or self.is_time_to_say():
+            log.warning("NATS: %s", text or type(error).__name__)
+
+    async def on_reconnect(self) -> None:
+        """Tell everybody whose requests are gone."""
+        log.warning("NATS: connected again")
+        for callback in self.reconnected:
+            await callback()
+
+    async def on_disconnect(self) -> None:
+        """Say it, unless it was meant."""
+        if not self.closing:
+            log.warning("NATS: connection lost, trying again until it is back")
+
     async def close(self) -> None:
         """Flush what is pending and close."""
         self.closing = True
@@ -96,7 +116,9 @@ async def connect(
         servers.split(","),
         name=f"sealane {identity}",
         inbox_prefix=connection.inbox_prefix.encode(),
-        **_callbacks(connection),
+        error_cb=connection.on_error,
+        reconnected_cb=connection.on_reconnect,
+        disconnected_cb=connection.on_disconnect,
         max_reconnect_attempts=-1,
         reconnect_time_wait=reconnect_wait,  # type: ignore[arg-type] # seconds, fractions work
         ping_interval=PING_INTERVAL,

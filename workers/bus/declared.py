@@ -71,7 +71,9 @@ def _shim(declared: Declared, wiring: Wiring, event: type[Event], ports: Ports) 
         arguments = {name: known[port] for name, port in wiring.ports.items()}
         if wiring.event_parameter is not None:
             arguments[wiring.event_parameter] = received
-        for emitted in await collect(wiring, arguments):
+        events: list[Event] = []
+        await collect(wiring, arguments, events)
+        for emitted in events:
             publisher = declared.publishers[wiring.name, emitted.event_type]
             await publisher.publish(emitted.model_dump(mode="json"), headers=_opening(emitted).headers())
 

@@ -6,7 +6,7 @@ means doing it again, and the ids make the repeat harmless.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,11 +15,12 @@ from pydantic import ValidationError
 from schemas.catalogue import CATALOGUE
 from schemas.envelope import HOPS_LIMIT, Envelope, EnvelopeError, read
 from schemas.events import Event
-from schemas.identity import follow_up_id, run_id
+from schemas.identity import run_id
 from workers.bus import headers as names
 from workers.bus.connection import Connection
 from workers.bus.deadletters import bury, event_type_of
 from workers.bus.delivery import ACK, NAK, TERM, Delivery
+from workers.bus.followups import FollowUps, Ref
 from workers.bus.metrics import Metrics
 from workers.bus.progress import BusProgress
 from workers.bus.publisher import PubAck, Publisher
@@ -61,10 +62,9 @@ class Handling:
         self._outgoing = outgoing
         self._publisher = publisher
         self._ports = ports
-        self._metrics = metrics
+        self._follow_ups = FollowUps(wiring.name, publisher, metrics)
         self._tracing = tracing
         self._results = results
-        self._source = f"/sealane/{wiring.name}"
 
     async def handle(self, delivery: Delivery) -> str:
         """Handle and answer; return the outcome: done, retry, waiting or dead. Cancelled, it has not answered."""
@@ -72,10 +72,10 @@ class Handling:
             envelope, event = self._read(delivery)
         except UnfitError as unfit:
             failure = Failure("dead", unfit.reason, type(unfit).__name__, str(unfit))
-            return await self._fail(delivery, _anonymous(self._wiring.name, delivery), failure, None)
+            return await self._fail(delivery, _anonymous(self._wiring.name, delivery), failure)
         except NotYet as early:
             failure = self._judge(delivery, early)
-            return await self._fail(delivery, _anonymous(self._wiring.name, delivery), failure, None)
+            return await self._fail(delivery, _anonymous(self._wiring.name, delivery), failure)
         if not self._tracing.enabled:
             return await self._attempt(delivery, envelope, event)
         with self._tracing.handling(envelope, delivery) as traced:
@@ -84,8 +84,9 @@ class Handling:
     async def _attempt(self, delivery: Delivery, envelope: Envelope, event: Event | None) -> str:
         progress = BusProgress(self._publisher, self._wiring.name, delivery, envelope)
         delivery.progress = progress
+        emitted: list[Ref] = []
         try:
-            emitted = await self._work(envelope, event, progress)
+            await self._work(envelope, event, progress, emitted)
             if self._results:
                 await progress.result("done", emitted=emitted)
         except asyncio.CancelledError:
@@ -93,13 +94,13 @@ class Handling:
             if not delivery.expired or task is None:
                 raise
             task.uncancel()
-            return await self._fail(delivery, envelope, self._judge(delivery, TimeoutError()), progress)
+            return await self._fail(delivery, envelope, self._judge(delivery, TimeoutError()), progress, emitted)
         except Exception as error:  # noqa: BLE001 - whatever a worker raises is judged, in one place
-            return await self._fail(delivery, envelope, self._judge(delivery, error), progress)
+            return await self._fail(delivery, envelope, self._judge(delivery, error), progress, emitted)
         await delivery.answer(self._outgoing, ACK)
         return "done"
 
-    async def _work(self, envelope: Envelope, event: Event | None, progress: Progress) -> list[dict[str, Any]]:
+    async def _work(self, envelope: Envelope, event: Event | None, progress: Progress, emitted: list[Ref]) -> None:
         wiring = self._wiring if event is not None else self._wiring.tick or self._wiring
         special: dict[type, Any] = {Progress: progress, Envelope: envelope}
         arguments = {
@@ -107,48 +108,14 @@ class Handling:
         }
         if wiring.event_parameter is not None:
             arguments[wiring.event_parameter] = event
-        events = await collect(wiring, arguments)
-        if not events:
-            return []
-        cause_id = envelope.message_id
-        envelopes = [self._follow_up(envelope, cause_id, followed) for followed in events]
-        if len(events) == 1:
-            return [await self._store(envelopes[0], events[0])]
-        if len({follow_up.id for follow_up in envelopes}) < len(envelopes):
-            raise RuntimeError(f"{wiring.name} emitted two events with one natural key: one of them would be lost")
-        return list(await asyncio.gather(*map(self._store, envelopes, events)))
-
-    def _follow_up(self, cause: Envelope, cause_id: str, event: Event) -> Envelope:
-        return Envelope(
-            id=follow_up_id(self._wiring.name, cause_id, event.event_type, event.natural_key()),
-            source=self._source,
-            type=event.event_type,
-            run=cause.run,
-            subject=event.about(),
-            cause=cause_id,
-            parentrun=cause.parentrun,
-            hops=cause.hops + 1,
-            actor=cause.actor,
-            traceparent=cause.traceparent,
-            tracestate=cause.tracestate,
-        )
-
-    async def _store(self, envelope: Envelope, event: Event) -> dict[str, Any]:
-        ack = await self._publisher.publish(
-            envelope.type,
-            event.__pydantic_serializer__.to_json(event),
-            envelope.headers(),
-            message_id=envelope.message_id,
-        )
-        (self._metrics.repeats if ack.duplicate else self._metrics.emitted).inc()
-        return {
-            "type": envelope.type,
-            "source": envelope.source,
-            "id": envelope.id,
-            "subject": envelope.subject,
-            "stream": ack.stream,
-            "sequence": ack.sequence,
-        }
+        events: list[Event] = []
+        try:
+            await collect(wiring, arguments, events)
+        except Exception:
+            # What was yielded before a failure is a fact as well; a repeat meets it under the same id.
+            emitted += await self._follow_ups.store(envelope, events)
+            raise
+        emitted += await self._follow_ups.store(envelope, events)
 
     def _read(self, delivery: Delivery) -> tuple[Envelope, Event | None]:
         message = delivery.message
@@ -191,7 +158,12 @@ class Handling:
         )
 
     async def _fail(
-        self, delivery: Delivery, envelope: Envelope, failure: Failure, progress: BusProgress | None
+        self,
+        delivery: Delivery,
+        envelope: Envelope,
+        failure: Failure,
+        progress: BusProgress | None = None,
+        emitted: Sequence[Ref] = (),
     ) -> str:
         """Do what the verdict says; whatever cannot be stored now leaves the message on the bus."""
         log.log(
@@ -217,7 +189,7 @@ class Handling:
                     first_seen=_first_seen(delivery, now),
                     now=now,
                 )
-            await progress.result(failure.outcome, **_said(failure, envelope, now, dead))
+            await progress.result(failure.outcome, emitted=emitted, **_said(failure, envelope, now, dead))
         except SealaneError as error:
             log.warning("the verdict cannot be stored now, the message stays on the bus: %s", error)
             await delivery.answer(self._outgoing, _STORE_AGAIN)
@@ -246,7 +218,7 @@ class Handling:
             envelope, _ = self._read(delivery)
         except (UnfitError, NotYet):
             envelope = _anonymous(self._wiring.name, delivery)
-        return await self._fail(delivery, envelope, Failure("dead", "crash", "CrashFuse", text), None)
+        return await self._fail(delivery, envelope, Failure("dead", "crash", "CrashFuse", text))
 
 
 def _verb(failure: Failure) -> bytes:

@@ -119,12 +119,15 @@ def _events_in(annotation: Any) -> tuple[type[Event], ...]:
     return ()
 
 
-async def collect(wiring: Wiring, arguments: dict[str, Any]) -> list[Event]:
-    """Call the handler and return all that it emitted, in order."""
+async def collect(wiring: Wiring, arguments: dict[str, Any], events: list[Event]) -> None:
+    """Call the handler and append what it emits, in order; what was yielded before a failure has been appended."""
     outcome = wiring.handler(**arguments)
     if wiring.yields:
-        return [event async for event in outcome]
+        async for event in outcome:
+            events.append(event)  # noqa: PERF401 - a comprehension would lose what came before a failure
+        return
     result = await typing.cast("Awaitable[Any]", outcome)
-    if result is None:
-        return []
-    return list(result) if isinstance(result, (list, tuple)) else [result]
+    if isinstance(result, (list, tuple)):
+        events.extend(result)
+    elif result is not None:
+        events.append(result)

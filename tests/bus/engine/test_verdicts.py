@@ -370,3 +370,22 @@ async def test_a_type_that_this_version_does_not_know_waits_for_a_version_that_d
 
 async def _both(event: EchoRequested | ImagePushed) -> None:
     """Consume what the newer version knows as well."""
+
+
+async def test_what_was_yielded_before_a_failure_is_emitted_all_the_same(lane: Lane) -> None:
+    """One rule's success is not lost with another rule's failure; the result says both."""
+
+    async def half(event: EchoRequested) -> AsyncIterator[EchoAnswered]:
+        yield EchoAnswered(message="first")
+        raise PermanentError("the second never")
+
+    wiring = worker(half)
+    await lane.provision(wiring)
+    await lane.ask("x")
+
+    async with lane.running(wiring):
+        await until(lambda: _has(lane, "dead"))
+
+    (result,) = await lane.results(outcome="dead")
+    assert await lane.answers() == ["first"]
+    assert [ref["type"] for ref in result["emitted"]] == ["echo.answered"]
