@@ -13,11 +13,8 @@ ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
 def digest_of(*parts: str) -> str:
     """Hash the parts to 24 url-safe characters."""
-    hasher = blake2b(digest_size=18)
-    for part in parts:
-        raw = part.encode()
-        hasher.update(b"%d:%b" % (len(raw), raw))
-    return urlsafe_b64encode(hasher.digest()).decode()
+    raw = "".join([f"{len(part)}:{part}" for part in parts]).encode("utf-8", "surrogatepass")
+    return urlsafe_b64encode(blake2b(raw, digest_size=18).digest()).decode("ascii")
 
 
 def message_id(event_type: str, source: str, event_id: str) -> str:
