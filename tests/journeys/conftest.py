@@ -51,13 +51,13 @@ def sealane(*arguments: str, timeout: float = DEADLINE, **environment: str) -> s
 class Up:
     """One `sealane up`, or another command that stays."""
 
-    def __init__(self, data: Path, *arguments: str) -> None:
+    def __init__(self, data: Path, *arguments: str, **environment: str) -> None:
         self.data = data
         self.output = data.with_name(f"{data.name}-{time.monotonic_ns()}.log")
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [*SEALANE, *arguments, "--data", str(data)],
-                env=clean_environment(),
+                env=clean_environment(**environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -112,8 +112,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     """Start commands that stay; all are ended afterwards, whatever happened."""
     started: list[Up] = []
 
-    def begin(*arguments: str, data: Path | None = None) -> Up:
-        command = Up(data or tmp_path / "world", *arguments)
+    def begin(*arguments: str, data: Path | None = None, **environment: str) -> Up:
+        command = Up(data or tmp_path / "world", *arguments, **environment)
         started.append(command)
         return command
 

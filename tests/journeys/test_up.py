@@ -155,3 +155,17 @@ def test_workers_that_die_come_back(start: Start) -> None:
 
     assert eventually(another, "another process").pid != child.pid
     assert "starts again" in up.said
+
+
+def test_bus_that_dies_comes_back_and_the_lane_goes_on(start: Start) -> None:
+    """After kill -9 of nats-server it is started again on its data, and everybody connects anew."""
+    up = start("up").ready()
+    (server,) = (process for process in up.family() if process.name() == "nats-server")
+    server.kill()
+    up.says("nats-server ended and starts again")
+
+    def answered() -> bool:
+        arguments = ("--set", "message=after the crash", "--id", "after", "--wait", "--timeout", "30")
+        return sealane("publish", "echo.requested", *arguments, "--data", str(up.data)).returncode == 0
+
+    eventually(answered, "an answer after the crash", deadline=100)

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import logging
 import sys
 from contextlib import AsyncExitStack
@@ -31,6 +32,8 @@ from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 PORTS = ("nats", "http", "grpc", "google_rest", "google_grpc", "registry")
+_WATCH, _LONGEST_WATCH = 0.2, 10.0
+"""Seconds between looks at nats-server."""
 REGISTRY_USER = "oauth2accesstoken"
 """As with Artifact Registry: the password is the access token."""
 
@@ -85,6 +88,8 @@ class World:
         server = NatsServer(self.folder.root / "nats", port=port, authorization=render(permissions, keys))
         await server.start()
         self._stack.push_async_callback(server.stop)
+        watching = asyncio.create_task(_keep_running(server), name="watch nats-server")
+        self._stack.push_async_callback(_cancelled, watching)
         return server
 
     async def _provision(self, settings: Settings) -> None:
@@ -157,7 +162,23 @@ class World:
         }
 
 
-async def until(stop: asyncio.Event, world: World) -> None:
-    """Stay up until told to stop."""
-    await stop.wait()
-    log.info("stopping the world in %s", world.folder.root)
+async def _keep_running(server: NatsServer) -> None:
+    """Start nats-server again whenever it ends by itself; its clients reconnect, and its store is on disk."""
+    wait = _WATCH
+    while True:
+        await asyncio.sleep(wait)
+        if server.alive:
+            wait = _WATCH
+            continue
+        log.warning("nats-server ended and starts again; see %s", server.log_file)
+        try:
+            await server.start()
+        except NatsServerError as error:
+            wait = min(2 * wait, _LONGEST_WATCH)
+            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

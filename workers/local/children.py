@@ -3,22 +3,14 @@
 import asyncio
 import contextlib
 import logging
-import os
 import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from workers.local.death_signal import dying_with_us
+
 log = logging.getLogger(__name__)
-_LAUNCHER = """
-import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, 9)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-"""Asks the kernel to end us when our parent dies, even by kill -9 (PR_SET_PDEATHSIG), and becomes the program."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
 _PROVEN = 60.0
 """Seconds after which a child counts as well, and its next restart is quick again."""
@@ -91,12 +83,9 @@ class Child:
         self._log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._log_file.exists() and self._log_file.stat().st_size > _LOG_LIMIT:
             self._log_file.replace(self._log_file.with_suffix(".1"))
-        command = self._command
-        if sys.platform == "linux":
-            command = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command)
         with self._log_file.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *command,
+                *dying_with_us(self._command),
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,

@@ -6,7 +6,6 @@ replica survives `kill -9` without losing what it acknowledged. The port is chos
 
 import asyncio
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -16,18 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from workers.local.death_signal import dying_with_us
+
 MAX_PAYLOAD = 1024 * 1024
 MAX_STORE = 1024**4
 """Bytes that all streams together may claim: not a reservation. The server's own default, a share of the free disk,
 would refuse the streams of a small machine before anything was stored."""
-_LAUNCHER = """
-import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, 9)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-"""Asks the kernel to end the server when we die, even by kill -9 (PR_SET_PDEATHSIG), and becomes the server."""
 _POLL = 0.005
 _START = 30
 _STOP = 10
@@ -84,6 +77,11 @@ class NatsServer:
     def pid(self) -> int:
         """The process id of the running server."""
         return self._running().pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs; a frozen one does."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def log_file(self) -> Path:
@@ -190,11 +188,9 @@ class NatsServer:
 
     def _spawn(self) -> None:
         command = [_binary(), "--config", str((self.folder / "nats-server.conf").absolute())]
-        if sys.platform == "linux":
-            command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(  # noqa: S603 - our own binary, no shell
-                command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True
+                dying_with_us(command), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True
             )
 
     async def _listening(self) -> None:
