@@ -68,6 +68,9 @@ async def _bus(connection: Connection, settings: Settings, wirings: dict[str, Wi
     if not drifts:
         yield Finding("streams", "all", True, "as declared")
     health = await examine(connection)
+    for stream in health.streams:
+        if stream.alarm is not None:
+            yield Finding("streams", stream.name, good=False, said=stream.alarm)
     for worker in health.workers:
         good = worker.problem is None and worker.present
         absent = f"no process asks for work, {worker.lag} wait: `sealane worker {worker.name}`"

@@ -5,16 +5,21 @@ longer reads is. Readiness knows connection, consumers, pulls, drain, line and d
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from workers.bus.check import check, refusal
 from workers.bus.connection import Connection
+from workers.bus.fullness import alarm, fullness
 from workers.bus.jetstream import JetStreamApi
+from workers.bus.streams import DEAD, EVENTS
 from workers.failures import SealaneError
 
 if TYPE_CHECKING:
     from workers.bus.engine import Engine
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,17 @@ async def _lives(connection: Connection) -> bool:
     return not connection.client.is_connected or await connection.alive() is not None
 
 
+async def _watch_fullness(api: JetStreamApi, engine: "Engine") -> None:
+    """Say when a stream is nearly full. No reason to be unready: the worker is what empties it."""
+    for stream in (EVENTS, DEAD):
+        info = await api.stream(stream)
+        if info is None:
+            continue
+        engine.metrics.fullness.labels(stream).set(fullness(info) or 0.0)
+        if (sentence := alarm(info)) is not None:
+            log.error(sentence)
+
+
 async def _lag(engine: "Engine", reasons: list[str]) -> dict[str, int]:
     api = JetStreamApi(engine.outgoing, patience=2.0)
     lag: dict[str, int] = {}
@@ -63,6 +79,7 @@ async def _lag(engine: "Engine", reasons: list[str]) -> dict[str, int]:
             info = await api.consumer(stream, consumer)
             if info is not None:
                 lag[stream] = info["num_pending"] + info["num_ack_pending"]
+        await _watch_fullness(api, engine)
         drifts = await check(engine.outgoing, engine.wiring)
     except SealaneError as error:
         reasons.append(str(error))

@@ -20,6 +20,7 @@ class Metrics:
         self.held = collectors.held.labels(worker)
         self.stopped = collectors.stopped.labels(worker)
         self.lag = collectors.lag.labels(worker)
+        self.fullness = collectors.fullness
 
 
 class _Collectors:
@@ -38,6 +39,9 @@ class _Collectors:
         self.held = Gauge("sealane_held", "Messages in the process, running or waiting", worker, registry=registry)
         self.stopped = Gauge("sealane_line_stopped", "1 while the worker's line is stopped", worker, registry=registry)
         self.lag = Gauge("sealane_lag", "Messages not yet done: pending and unacknowledged", worker, registry=registry)
+        self.fullness = Gauge(
+            "sealane_stream_fullness", "Share of its size that a stream holds", ("stream",), registry=registry
+        )
 
 
 _by_registry: dict[CollectorRegistry, _Collectors] = {}

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from workers.bus.connection import Connection
+from workers.bus.fullness import alarm
 from workers.bus.jetstream import JetStreamApi
 from workers.bus.rooms import cards
 from workers.bus.streams import DEAD, EVENTS, LINES, PROGRESS, retry_stream
@@ -21,6 +22,8 @@ class StreamState:
     name: str
     messages: int | None = None
     bytes: int | None = None
+    alarm: str | None = None
+    """What to do about it when it is nearly full."""
     problem: str | None = None
 
 
@@ -81,7 +84,7 @@ async def _stream(api: JetStreamApi, name: str) -> StreamState:
         return StreamState(name, problem=str(error))
     if info is None:
         return StreamState(name, problem="missing: run `sealane streams apply`")
-    return StreamState(name, messages=info["state"]["messages"], bytes=info["state"]["bytes"])
+    return StreamState(name, messages=info["state"]["messages"], bytes=info["state"]["bytes"], alarm=alarm(info))
 
 
 async def _worker(api: JetStreamApi, name: str, summary: str) -> WorkerState:

@@ -62,7 +62,7 @@ def _worker(worker: WorkerState) -> str:
 
 
 def _stream(stream: StreamState) -> str:
-    state = _mark(stream.problem or "in place", good=stream.problem is None)
+    state = _mark(stream.problem or stream.alarm or "in place", good=stream.problem is None and stream.alarm is None)
     return (
         f'<tr><td>{escape(stream.name)}</td><td class="number">{_number(stream.messages)}</td>'
         f'<td class="number">{_number(stream.bytes)}</td><td>{state}</td></tr>'

@@ -1,0 +1,30 @@
+"""A stream that refuses new events when full is heard of before it is."""
+
+from prometheus_client import REGISTRY
+
+from schemas.echoes import EchoRequested
+from tests.bus.lane import Lane, worker
+from workers.bus.fullness import alarm
+from workers.bus.jetstream import JetStreamApi
+
+
+async def quiet(event: EchoRequested) -> None:
+    """Consume, emit nothing."""
+
+
+async def test_an_almost_full_stream_is_an_alarm_and_a_figure(lane: Lane) -> None:
+    """Above 80 % the sentence says how full and what to do; the worker stays ready, since it is what empties it."""
+    wiring = worker(quiet)
+    await lane.provision(wiring, events_bytes=20_000)
+    api = JetStreamApi(lane.connection)
+    assert alarm(await api.stream("EVENTS") or {}) is None
+
+    await lane.ask(*(f"{number}{'x' * 500}" for number in range(12)))
+    async with lane.running(wiring) as engine:
+        health = await engine.health()
+
+    sentence = alarm(await api.stream("EVENTS") or {})
+    assert sentence is not None
+    assert "sealane streams apply" in sentence
+    assert health.ready
+    assert (REGISTRY.get_sample_value("sealane_stream_fullness", {"stream": "EVENTS"}) or 0) > 0.8
