@@ -5,7 +5,7 @@ from typing import Any
 
 ALARM = 0.8
 """Share of its size from which a stream is worth a call."""
-_GIB = 1024**3
+_MIB = 1024**2
 
 
 def fullness(info: Mapping[str, Any]) -> float | None:
@@ -19,8 +19,8 @@ def alarm(info: Mapping[str, Any]) -> str | None:
     share = fullness(info)
     if share is None or share < ALARM or info["config"].get("discard") != "new":
         return None
-    held, limit = info["state"]["bytes"] / _GIB, info["config"]["max_bytes"] / _GIB
+    held, limit = info["state"]["bytes"] / _MIB, info["config"]["max_bytes"] / _MIB
     return (
-        f"{info['config']['name']} is {share:.0%} full ({held:.1f} of {limit:.1f} GiB) and refuses everything at 100 %:"
+        f"{info['config']['name']} is {share:.0%} full ({held:,.0f} of {limit:,.0f} MiB) and refuses everything at 100 %:"
         " let the workers catch up, or raise SEALANE_RETENTION and run `sealane streams apply`"
     )
