@@ -21,6 +21,6 @@ def alarm(info: Mapping[str, Any]) -> str | None:
         return None
     held, limit = info["state"]["bytes"] / _MIB, info["config"]["max_bytes"] / _MIB
     return (
-        f"{info['config']['name']} is {share:.0%} full ({held:,.0f} of {limit:,.0f} MiB) and refuses everything at 100 %:"
-        " let the workers catch up, or raise SEALANE_RETENTION and run `sealane streams apply`"
+        f"{info['config']['name']} is {share:.0%} full ({held:,.0f} of {limit:,.0f} MiB) and refuses everything at"
+        " 100 %: let the workers catch up, or raise SEALANE_RETENTION and run `sealane streams apply`"
     )
