@@ -3,15 +3,16 @@
 import json
 from typing import Any
 
-from schemas.echoes import EchoRequested
+from schemas.echoes import EchoAnswered, EchoRequested
 from schemas.envelope import Envelope
 from schemas.identity import run_id
-from tests.bus.lane import Lane, until
+from tests.bus.lane import Lane, until, worker
 from tests.commands.command import Sealane
 from workers.bus import headers as names
 from workers.bus.deadletters import bury, bury_unreadable
 from workers.bus.rooms import wiring
 from workers.bus.verdict import Failure
+from workers.failures import Denied
 
 DENIED = Failure("dead", "permanent", "Denied", "may not say \x1b[2J it", stack="Traceback …\n  in echo")
 
@@ -104,6 +105,22 @@ async def test_replayed_event_is_worked_on(lane: Lane, sealane: Sealane) -> None
 
 async def _answered(lane: Lane, messages: list[str]) -> bool:
     return await lane.answers() == messages
+
+
+async def test_replay_that_dies_again_names_the_first_letter(lane: Lane, sealane: Sealane) -> None:
+    """Whoever looks at the second letter finds the first one."""
+
+    async def echo(event: EchoRequested) -> EchoAnswered:
+        raise Denied(f"may not say {event.message}")
+
+    await kill(lane, "hello")
+    async with lane.running(worker(echo)):
+        replayed = await sealane("dead", "replay", "1", "--json")
+        followed = await sealane("tail", replayed.lines[0]["run"])
+    listed = await sealane("dead", "list", "--json")
+
+    assert followed.code == 1
+    assert [(line["sequence"], line.get("replay_of")) for line in listed.lines] == [(1, None), (2, 1)]
 
 
 async def test_replay_of_all_leaves_out_what_was_replayed(lane: Lane, sealane: Sealane) -> None:

@@ -16,7 +16,7 @@ _ENCODED_LIMIT = 16_000
 _END = slice(-500)
 _BEGINNING = slice(500, None)
 """The end of a stack tells most, the beginning of a sentence."""
-_OURS = (names.ATTEMPTS, names.FIRST_SEEN)
+_OURS = (names.ATTEMPTS, names.FIRST_SEEN, names.REPLAY_OF, names.REPLAYED_BY)
 
 
 async def bury(

@@ -55,6 +55,8 @@ class DeadLetter:
     attempts: int
     origin_stream: str
     origin_sequence: int
+    replay_of: int
+    """The dead letter whose replay came to this end; 0 when it was none."""
     block: bytes | None
     """The original header block, where no client could read it."""
     envelope: Envelope | None
@@ -188,6 +190,7 @@ def _letter(stored: Stored) -> DeadLetter:
         attempts=_number(headers.get(names.ATTEMPTS)),
         origin_stream=headers.get(names.ORIGIN_STREAM, ""),
         origin_sequence=_number(headers.get(names.ORIGIN_SEQUENCE)),
+        replay_of=_number(headers.get(names.REPLAY_OF)),
         block=b64decode(block) if block is not None else None,
         envelope=envelope,
         body=body,
