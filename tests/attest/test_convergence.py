@@ -140,6 +140,27 @@ async def test_a_paused_holder_that_is_first_after_all_wins(world: World) -> Non
     assert len(world.attestations.stored) == 1
 
 
+async def test_effects_end_before_the_lease_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may change the outside is given less time than nobody else may act in."""
+    given: list[float] = []
+    create, sign = world.attestations.create, world.keys.sign
+
+    async def timed_create(project: str, attestation: Attestation, *, timeout: float) -> Attestation:
+        given.append(timeout)
+        return await create(project, attestation, timeout=timeout)
+
+    async def timed_sign(key: str, payload: bytes, *, timeout: float) -> bytes:
+        given.append(timeout)
+        return await sign(key, payload, timeout=timeout)
+
+    monkeypatch.setattr(world.attestations, "create", timed_create)
+    monkeypatch.setattr(world.keys, "sign", timed_sign)
+    world.claims.seconds = 4.0
+    await world.attest()
+
+    assert given == [3.0, 3.0]
+
+
 async def test_too_little_lease_begins_nothing(world: World) -> None:
     """A call must be able to end before somebody else may act."""
     world.claims.seconds = 0.2
