@@ -10,11 +10,11 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from tests.bench import bus, memory
+from tests.bench import attesting, bus, memory, startup
 from tests.bench.figures import RESULTS, Figure, report
 
 Measure = Callable[..., Coroutine[Any, Any, list[Figure]]]
-BENCHES: dict[str, Measure] = {module.NAME: module.measure for module in (bus, memory)}
+BENCHES: dict[str, Measure] = {module.NAME: module.measure for module in (bus, memory, startup, attesting)}
 
 
 def main() -> None:

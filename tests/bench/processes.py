@@ -5,13 +5,17 @@ import json
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from workers.local.death_signal import dying_with_us
+
 ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+"""Where the commands of this environment are."""
 _PATIENCE = 300.0
 
 
@@ -25,15 +29,18 @@ async def spawn(*command: str, environment: Mapping[str, str] | None = None, err
     with ExitStack() as stack:
         stderr = PIPE if errors is None else stack.enter_context(errors.open("ab"))
         return await asyncio.create_subprocess_exec(
-            sys.executable, *command, cwd=ROOT, env=kept, stdout=PIPE, stderr=stderr
+            *dying_with_us([sys.executable, *command]), cwd=ROOT, env=kept, stdin=PIPE, stdout=PIPE, stderr=stderr
         )
 
 
-async def answer_of(module: str, *arguments: object) -> Any:
-    """Run a module to its end and return the JSON on its last line. Raises ChildFailedError."""
+async def answer_of(module: str, *arguments: object, text: str = "") -> Any:
+    """Run a module to its end, with a text as its input, and return the JSON on its last line.
+
+    Raises ChildFailedError.
+    """
     process = await spawn("-m", module, *map(str, arguments))
     try:
-        output, errors = await asyncio.wait_for(process.communicate(), _PATIENCE)
+        output, errors = await asyncio.wait_for(process.communicate(text.encode()), _PATIENCE)
     except TimeoutError:
         raise ChildFailedError(f"{module} was not done after {_PATIENCE:.0f} s") from None
     finally:
@@ -44,14 +51,15 @@ async def answer_of(module: str, *arguments: object) -> Any:
     return json.loads(lines[-1]) if lines else None
 
 
-@asynccontextmanager
-async def running(*command: str, environment: Mapping[str, str] | None = None, errors: Path) -> AsyncIterator[Process]:
-    """Keep `python …` running while the block runs; SIGTERM and a wait afterwards."""
-    process = await spawn(*command, environment=environment, errors=errors)
-    try:
-        yield process
-    finally:
-        await ended(process)
+async def output_of(*command: str, environment: Mapping[str, str]) -> str:
+    """Run any program to its end and return what it wrote. Raises ChildFailedError."""
+    process = await asyncio.create_subprocess_exec(
+        *command, env=os.environ | dict(environment), stdin=DEVNULL, stdout=PIPE, stderr=PIPE
+    )
+    output, errors = await process.communicate()
+    if process.returncode:
+        raise ChildFailedError(f"{' '.join(command[:6])} ended with {process.returncode}: {errors.decode()[-4000:]}")
+    return output.decode()
 
 
 async def ended(process: Process, *, with_signal: int = signal.SIGTERM, grace: float = 30.0) -> None:

@@ -1,0 +1,108 @@
+"""A local world of its own for a bench: `sealane up --no-workers` in a temporary folder, workers beside it."""
+
+import asyncio
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from schemas.envelope import Envelope
+from schemas.identity import run_id
+from schemas.images import ImagePushed
+from tests.bench.processes import BIN, ended, last_words, spawn
+from workers.app.connecting import connect_as
+from workers.app.shell import shell_environment
+from workers.bus.connection import Connection
+from workers.bus.publisher import PubAck, Publisher
+from workers.local.folder import WorldFolder
+from workers.local.registry.layout import build_image, write_layout
+from workers.local.registry.push import push
+
+SEALANE = str(BIN / "sealane")
+READY = '"message": "ready: '
+PATIENCE = 60.0
+_LAYER = {"etc/os-release": b"ID=bench\n" * 40, "usr/bin/shop": bytes(range(256)) * 64}
+
+
+class NotReadyError(RuntimeError):
+    """A process of the world was not ready in time, or ended; the text is its last words."""
+
+
+class LocalWorld:
+    """A running world, seen from outside."""
+
+    def __init__(self, folder: Path, connection: Connection, publisher: Publisher) -> None:
+        self.folder = folder
+        self.connection = connection
+        """As operator."""
+        self.endpoints: dict[str, Any] = WorldFolder(folder).endpoints() or {}
+        self.token = Path(self.endpoints["token"]).read_text().strip()
+        self._publisher = publisher
+
+    def shell(self) -> dict[str, str]:
+        """Return the environment that points gcloud here."""
+        return shell_environment(self.folder)
+
+    async def push_images(self, name: str, count: int, *, tags: Sequence[str] = ("1",)) -> list[tuple[str, str]]:
+        """Push so many different images and return (repository, digest) of each; all are there under all tags."""
+        return await asyncio.to_thread(lambda: [self._push(f"{name}-{number}", tags) for number in range(count)])
+
+    def _push(self, name: str, tags: Sequence[str]) -> tuple[str, str]:
+        repository = f"{self.endpoints['registry']}/apps/{name}"
+        with TemporaryDirectory(prefix="sealane-bench-") as place:
+            layout = write_layout(Path(place), build_image([_LAYER], labels={"name": name}))
+            for tag in tags:
+                digest = push(
+                    layout, f"{repository}:{tag}", username=self.endpoints["registry_user"], password=self.token
+                )
+        return repository, digest
+
+    async def publish(self, repository: str, *, event_id: str, tag: str = "1") -> PubAck:
+        """Say that an image was pushed."""
+        event = ImagePushed(image=f"{repository}:{tag}")
+        source = "//registry.bench"
+        about = Envelope(
+            id=event_id, source=source, type=event.event_type, run=run_id(source, event_id), subject=event.about()
+        )
+        return await self._publisher.publish(
+            event.event_type, event.model_dump_json().encode(), about.headers(), message_id=about.message_id
+        )
+
+    async def start_worker(self, log: Path) -> tuple[Process, float]:
+        """Start `sealane worker attest`, which writes to a new `log`; return it and the seconds until it was ready."""
+        started = time.perf_counter()
+        process = await spawn(SEALANE, "worker", "attest", "--data", str(self.folder), errors=log)
+        await ready(process, log, lambda: log.exists() and READY in log.read_text())
+        return process, time.perf_counter() - started
+
+
+async def ready(process: Process, log: Path, condition: Callable[[], bool]) -> None:
+    """Wait for a child's condition. Raises NotReadyError."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if process.returncode is not None or time.monotonic() > deadline:
+            await ended(process)
+            raise NotReadyError(f"process {process.pid} did not become ready: {last_words(log)}")
+        await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def local_world() -> AsyncIterator[LocalWorld]:
+    """Run a world while the block runs; nothing of it is left afterwards."""
+    with TemporaryDirectory(prefix="sealane-bench-") as place:
+        folder, log = Path(place) / "world", Path(place) / "up.log"
+        process = await spawn(SEALANE, "up", "--no-workers", "--data", str(folder), errors=log)
+        try:
+            await ready(process, log, lambda: WorldFolder(folder).endpoints() is not None)
+            async with connect_as("operator", folder) as connection:
+                publisher = Publisher(connection)
+                await publisher.start()
+                try:
+                    yield LocalWorld(folder, connection, publisher)
+                finally:
+                    await publisher.close()
+        finally:
+            await ended(process)
