@@ -1,5 +1,6 @@
 """The bus, under an identity."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,7 +29,14 @@ async def connect_as(
 
     `settings` are loaded when not given, from the environment or the local world in `data`.
     """
-    connection = await open_bus(settings or load_settings(data), identity)
+    attempts = logging.getLogger("workers.bus.connection")
+    level = attempts.level
+    # Each attempt that fails would say so; whoever asked gets one sentence.
+    attempts.setLevel(logging.ERROR)
+    try:
+        connection = await open_bus(settings or load_settings(data), identity)
+    finally:
+        attempts.setLevel(level)
     try:
         yield connection
     finally:
