@@ -104,9 +104,9 @@ async def test_quick_work_says_one_thing_and_slow_work_is_heard_while_it_runs(la
         go_on.set()
         await until(lambda: is_done(lane, "stepping"))
 
-    said = await lane.bodies("PROGRESS")
-    quick = [body for body in said if body["event"]["id"] == "quick"]
-    slow = [body for body in said if body["event"]["id"] == "slow"]
+    messages = await lane.bodies("PROGRESS")
+    quick = [body for body in messages if body["event"]["id"] == "quick"]
+    slow = [body for body in messages if body["event"]["id"] == "slow"]
     assert [body["kind"] for body in quick] == ["result"]
     assert [step["name"] for step in quick[0]["steps"]] == ["look"]
     assert [body["kind"] for body in slow] == ["started", "step", "log", "step", "step", "step", "result"]
