@@ -29,7 +29,9 @@ class Sealane:
     """The `sealane` command against one server."""
 
     def __init__(self, url: str, folder: Path, **settings: str) -> None:
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("SEALANE_")}
+        self._environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("SEALANE_", "NO_COLOR"))
+        }
         self._environment |= {"SEALANE_NATS": url, "SEALANE_DATA": str(folder), "PYTHONUNBUFFERED": "1"}
         self._environment |= {f"SEALANE_{name.upper()}": value for name, value in settings.items()}
 
@@ -38,6 +40,16 @@ class Sealane:
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "workers", *arguments), env=self._environment, stdin=pipe, stdout=pipe, stderr=pipe
+        )
+
+    async def start_on(self, terminal: int, *arguments: str) -> asyncio.subprocess.Process:
+        """Start the command on a terminal, given by its file descriptor."""
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "workers", *arguments),
+            env=self._environment | {"TERM": "xterm-256color"},
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
         )
 
     async def __call__(self, *arguments: str, stdin: str = "") -> Finished:
