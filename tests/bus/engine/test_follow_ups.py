@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import unquote
 
 from schemas.echoes import EchoAnswered, EchoRequested
-from tests.bus.engine.conditions import answer, has, is_done
+from tests.bus.engine.conditions import answer, has, is_done, said
 from tests.bus.lane import Lane, until, worker
 from workers.bus import headers as names
 from workers.failures import PermanentError
