@@ -1,5 +1,6 @@
 """`sealane up` and `sealane local env`: the world in a box on this machine."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,14 +77,13 @@ def describe(world: "World") -> None:
         "data": str(world.folder.root),
     }
     write_table(["what", "where"], where.items(), empty="")
-    typer.echo('ready. For your shell: eval "$(sealane local env)"; Ctrl-C stops everything.')
+    folder = shlex.quote(str(world.folder.root))
+    typer.echo(f'ready. For your shell: eval "$(sealane local env --data {folder})"; Ctrl-C stops everything.')
 
 
 @local.command("env", epilog=examples('eval "$(sealane local env)"', "sealane local env --data /srv/sealane"))
 def local_env(data: DATA = None) -> None:
     """Print the lines that point this shell's gcloud, skopeo and NATS clients at the local world."""
-    import shlex
-
     from workers.app.shell import shell_environment
 
     for name, value in shell_environment(data).items():
