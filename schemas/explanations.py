@@ -21,6 +21,12 @@ def explain(event: type[Event], error: ValidationError) -> str:
     return f"this is no {event.event_type}: {'; '.join(parts)}{more}"
 
 
+def findings(error: ValidationError) -> str:
+    """Return pydantic's own findings, a line each, without the values: those may be anything."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return "\n".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']} [{item['type']}]" for item in found)
+
+
 @cache
 def _properties(event: type[Event]) -> Mapping[str, Any]:
     """Return what the JSON Schema says of the fields; made once, since poison may come in numbers."""

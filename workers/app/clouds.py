@@ -1,5 +1,6 @@
 """The clouds behind the ports: one adapter per port type, built when a worker of this process first asks for it."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Self
@@ -8,11 +9,12 @@ from workers.adapters.clock import SystemClock
 from workers.adapters.secrets import read_secret
 from workers.app.redaction import conceal
 from workers.bus.wiring import Wiring
-from workers.failures import Invalid
+from workers.failures import Invalid, SealaneError
 from workers.ports import Attestations, Attestors, Claims, Clock, Images, Progress, SigningKeys
 from workers.settings import Settings
 from workers.signing import SigningRules
 
+log = logging.getLogger(__name__)
 FROM_THE_BUS = frozenset({Progress, Claims})
 """Ports that the bus itself gives, one per worker or per message."""
 
@@ -50,6 +52,21 @@ class Clouds:
             self._built[port] = await build()
         return self._built[port]
 
+    async def warm_up(self) -> None:
+        """Build Google's clients, if a worker of this process uses them: that takes about a second of CPU.
+
+        After the worker said that it is ready, so that it starts quickly and the first image need not wait. A failure
+        is left to the first call, where it is judged.
+        """
+        from workers.adapters.google.connection import GoogleConnection  # noqa: PLC0415 - only where a port needs it
+
+        google = self._built.get(GoogleConnection)
+        if google is not None:
+            try:
+                await google.prepare()
+            except SealaneError as error:
+                log.warning("Google's clients are not ready: %s", error)
+
     async def _google(self) -> Any:
         """Return the connection that all Google adapters share."""
         from workers.adapters.google.connection import GoogleConnection  # noqa: PLC0415 - only where a port needs it
@@ -66,7 +83,12 @@ class Clouds:
         for access in self._settings.registries:
             if access.password is not None:
                 conceal(await read_secret(access.password))
-        images = OciImages(self._settings.registries)
+        token = None
+        if any(access.google for access in self._settings.registries):
+            from workers.adapters.registry.google_token import GoogleAccessToken  # noqa: PLC0415 - only where needed
+
+            token = GoogleAccessToken()
+        images = OciImages(self._settings.registries, google_token=token)
         self._stack.push_async_callback(images.close)
         return images
 

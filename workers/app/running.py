@@ -46,7 +46,7 @@ async def run_workers(names: Sequence[str], data: Path | None) -> None:
     async with Clouds(settings) as clouds:
         engines = [await _engine(wiring, settings, clouds) for wiring in wirings]
         settle()
-        await _work(engines, settings, stop)
+        await _work(engines, settings, stop, clouds)
     log.info("stopped: %s", ", ".join(wiring.name for wiring in wirings))
 
 
@@ -71,7 +71,7 @@ async def _engine(wiring: Wiring, settings: Settings, clouds: Clouds) -> Engine:
     return Engine(wiring, lambda: open_bus(settings, identity_of(wiring.name)), ports, options)
 
 
-async def _work(engines: Sequence[Engine], settings: Settings, stop: asyncio.Event) -> None:
+async def _work(engines: Sequence[Engine], settings: Settings, stop: asyncio.Event, clouds: Clouds) -> None:
     flush_traces = set_up_tracing(settings, f"{socket.gethostname()}-{os.getpid()}")
     health = HealthServer(lambda: _live(engines), lambda: _ready(engines))
     try:
@@ -83,7 +83,7 @@ async def _work(engines: Sequence[Engine], settings: Settings, stop: asyncio.Eve
                 readies.append(ready)
                 group.create_task(engine.run(stop, ready), name=engine.wiring.name)
             worker_name.set(None)
-            group.create_task(_announce(engines, readies, settings, health, stop))
+            group.create_task(_announce(engines, readies, settings, health, stop, clouds))
     finally:
         await health.stop()
         if flush_traces is not None:
@@ -96,6 +96,7 @@ async def _announce(
     settings: Settings,
     health: HealthServer,
     stop: asyncio.Event,
+    clouds: Clouds,
 ) -> None:
     """Open the health pages, and say once that the work began."""
     where = "off"
@@ -112,6 +113,7 @@ async def _announce(
         for ready in readies:
             await unless_stopped(stop, ready.wait())
         log.info("ready: %s; metrics: %s", ", ".join(engine.wiring.name for engine in engines), where)
+        await unless_stopped(stop, clouds.warm_up())
 
 
 async def _live(engines: Sequence[Engine]) -> tuple[bool, dict[str, object]]:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from schemas.catalogue import CATALOGUE
 from schemas.envelope import HOPS_LIMIT, Envelope, EnvelopeError, read
 from schemas.events import Event
+from schemas.explanations import explain, findings
 from schemas.identity import run_id
 from workers.bus import headers as names
 from workers.bus.connection import Connection
@@ -37,11 +38,16 @@ TICK = "tick."
 
 
 class UnfitError(Exception):
-    """The message can never be handed to the worker; `reason` is one of envelope, schema, hops."""
+    """The message can never be handed to the worker; `reason` is one of envelope, schema, hops.
 
-    def __init__(self, reason: str, message: str) -> None:
+    `envelope` is the event's own, if it could be read: whoever follows its run must hear of it.
+    """
+
+    def __init__(self, reason: str, message: str, envelope: Envelope | None = None, *, details: str = "") -> None:
         super().__init__(message)
+        self.details = details
         self.reason = reason
+        self.envelope = envelope
 
 
 class Handling:
@@ -71,11 +77,11 @@ class Handling:
         try:
             envelope, event = self._read(delivery)
         except UnfitError as unfit:
-            failure = Failure("dead", unfit.reason, type(unfit).__name__, str(unfit))
-            return await self._fail(delivery, _anonymous(self._wiring.name, delivery), failure)
+            failure = Failure("dead", unfit.reason, type(unfit).__name__, str(unfit), stack=unfit.details)
+            return await self._fail(delivery, unfit.envelope or self._anonymous(delivery), failure)
         except NotYet as early:
             failure = self._judge(delivery, early)
-            return await self._fail(delivery, _anonymous(self._wiring.name, delivery), failure)
+            return await self._fail(delivery, self._anonymous(delivery), failure)
         if not self._tracing.enabled:
             return await self._attempt(delivery, envelope, event)
         with self._tracing.handling(envelope, delivery) as traced:
@@ -120,7 +126,7 @@ class Handling:
     def _read(self, delivery: Delivery) -> tuple[Envelope, Event | None]:
         message = delivery.message
         if message.subject.startswith(TICK):
-            return _anonymous(self._wiring.name, delivery), None
+            return self._anonymous(delivery), None
         try:
             envelope, body = read(message.headers or {}, message.data)
         except EnvelopeError as error:
@@ -132,7 +138,7 @@ class Handling:
             )
         if envelope.hops > HOPS_LIMIT:
             raise UnfitError(
-                "hops", f"{envelope.hops} causes led to this event, more than {HOPS_LIMIT}: a loop of events"
+                "hops", f"{envelope.hops} causes led to this event, more than {HOPS_LIMIT}: a loop of events", envelope
             )
         model = CATALOGUE.get(promised)
         if model is None or model not in self._wiring.consumes:
@@ -144,7 +150,7 @@ class Handling:
         try:
             return envelope, model.model_validate_json(body)
         except ValidationError as error:
-            raise UnfitError("schema", _explain(error)) from None
+            raise UnfitError("schema", explain(model, error), envelope, details=findings(error)) from None
 
     def _judge(self, delivery: Delivery, error: Exception) -> Failure:
         now = datetime.now(UTC)
@@ -211,13 +217,19 @@ class Handling:
             attempts=delivery.attempt,
         )
 
+    def _anonymous(self, delivery: Delivery) -> Envelope:
+        """Stand in for an envelope that cannot be read, or that a tick does not have."""
+        source, event_id = f"/sealane/streams/{delivery.stream}", str(delivery.sequence)
+        subject = event_type_of(self._wiring.name, delivery.message.subject)
+        return Envelope(id=event_id, source=source, type=subject, run=run_id(source, event_id))
+
     async def crashed(self, delivery: Delivery, runs: int) -> str:
         """Bury a message which ended its process in `runs` lone runs."""
         text = f"the process died {runs} times while it handled this message alone; replay it once the worker is mended"
         try:
             envelope, _ = self._read(delivery)
         except (UnfitError, NotYet):
-            envelope = _anonymous(self._wiring.name, delivery)
+            envelope = self._anonymous(delivery)
         return await self._fail(delivery, envelope, Failure("dead", "crash", "CrashFuse", text))
 
 
@@ -245,18 +257,3 @@ def _first_seen(delivery: Delivery, now: datetime) -> datetime:
         return datetime.fromisoformat(text) if text else now
     except ValueError:
         return now
-
-
-def _anonymous(worker: str, delivery: Delivery) -> Envelope:
-    """Stand in for an envelope that cannot be read, or that a tick does not have."""
-    source, event_id = f"/sealane/streams/{delivery.stream}", str(delivery.sequence)
-    subject = event_type_of(worker, delivery.message.subject)
-    return Envelope(id=event_id, source=source, type=subject, run=run_id(source, event_id))
-
-
-def _explain(error: ValidationError) -> str:
-    """Say pydantic's findings in one line: field, what is wrong. Values are left out: they may be anything."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    parts = [f"{'.'.join(map(str, item['loc'])) or 'the body'}: {item['msg']}" for item in found[:5]]
-    more = f" (and {len(found) - 5} more)" if len(found) > len(parts) else ""
-    return f"the event does not fit its schema: {'; '.join(parts)}{more}"
