@@ -27,6 +27,8 @@ _OUTSIDE = frozenset({"resolve digest", "read attestor and key", "look for attes
 """The steps that wait for the registry and for Google; all else, claims and bus included, is ours."""
 _GCLOUD_IMAGES = 10
 _PATIENCE = 120.0
+_FAR = 0.02
+_FAR_IMAGES = 50
 
 
 async def measure(*, quick: bool, rounds: int = 3) -> list[Figure]:
@@ -44,6 +46,7 @@ async def measure(*, quick: bool, rounds: int = 3) -> list[Figure]:
                     script.append(await _scripted(world, await world.push_images(f"script-{number}", many)))
                     few = range(number, _GCLOUD_IMAGES, rounds)
                     gcloud.append(await _with_gcloud(world, await world.push_images(f"gcloud-{number}", len(few))))
+                figures += await _far_away(world)
                 resident = psutil.Process(process.pid).memory_info().rss / 1024**2
             finally:
                 await ended(process)
@@ -73,6 +76,16 @@ def _many(many: int, ours: list[float], script: list[float], gcloud: list[float]
             note=note,
         ),
     ]
+
+
+async def _far_away(world: LocalWorld) -> list[Figure]:
+    """Measure once more, with every call to Google as slow as over a network."""
+    await world.google_is_away(_FAR)
+    ours = await _attested(world, await world.push_images("far", _FAR_IMAGES))
+    script = await _scripted(world, await world.push_images("far-script", _FAR_IMAGES))
+    await world.google_is_away(0.0)
+    what = f"sealane / sequential script, Google {_FAR * 1000:.0f} ms away"
+    return [Figure(NAME, what, script / ours, "times", detail={"images": _FAR_IMAGES, "ours": ours, "script": script})]
 
 
 async def _single(world: LocalWorld, count: int) -> list[Figure]:

@@ -36,16 +36,16 @@ class Census:
     """Message id of the event in each dead letter."""
 
 
-async def tally(client: Client) -> Tally | None:
-    """Count; None while the server does not answer."""
+async def tally(client: Client, worker: str = WORKER) -> Tally | None:
+    """Count for one worker; None while the server does not answer."""
     js = client.jetstream(timeout=2)
-    retries = retry_stream(WORKER)
+    retries = retry_stream(worker)
     try:
         events = await js.stream_info(EVENTS, subjects_filter=ImageAttested.event_type)
-        scheduled = await js.stream_info(retries, subjects_filter=f"schedule.{WORKER}.>")
+        scheduled = await js.stream_info(retries, subjects_filter=f"schedule.{worker}.>")
         left = sum((scheduled.state.subjects or {}).values())
         for stream in (EVENTS, retries):
-            consumer = await js.consumer_info(stream, WORKER)
+            consumer = await js.consumer_info(stream, worker)
             left += (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
         dead = (await js.stream_info(DEAD)).state.messages
     except (nats.errors.Error, JetStreamError):

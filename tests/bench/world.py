@@ -1,13 +1,15 @@
 """A local world of its own for a bench: `sealane up --no-workers` in a temporary folder, workers beside it."""
 
 import asyncio
+import json
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.request import Request, urlopen
 
 from schemas.envelope import Envelope
 from schemas.identity import run_id
@@ -24,6 +26,7 @@ from workers.local.registry.push import push
 SEALANE = str(BIN / "sealane")
 READY = '"message": "ready: '
 PATIENCE = 60.0
+CALLS = ("ListNoteOccurrences", "AsymmetricSign", "ValidateAttestationOccurrence", "CreateOccurrence")
 _LAYER = {"etc/os-release": b"ID=bench\n" * 40, "usr/bin/shop": bytes(range(256)) * 64}
 
 
@@ -71,10 +74,19 @@ class LocalWorld:
             event.event_type, event.model_dump_json().encode(), about.headers(), message_id=about.message_id
         )
 
-    async def start_worker(self, log: Path) -> tuple[Process, float]:
+    async def google_is_away(self, seconds: float) -> None:
+        """Let every call to Google that attesting an image makes wait so long, as over a network."""
+        order = json.dumps({"delay": dict.fromkeys(CALLS, seconds)}).encode()
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        request = Request(f"{self.endpoints['google_rest']}/__faults__", order, headers)  # noqa: S310 - loopback
+        await asyncio.to_thread(lambda: urlopen(request, timeout=10).read())  # noqa: S310 - loopback
+
+    async def start_worker(self, log: Path, environment: Mapping[str, str] | None = None) -> tuple[Process, float]:
         """Start `sealane worker attest`, which writes to a new `log`; return it and the seconds until it was ready."""
         started = time.perf_counter()
-        process = await spawn(SEALANE, "worker", "attest", "--data", str(self.folder), errors=log)
+        process = await spawn(
+            SEALANE, "worker", "attest", "--data", str(self.folder), environment=environment, errors=log
+        )
         await ready(process, log, lambda: log.exists() and READY in log.read_text())
         return process, time.perf_counter() - started
 

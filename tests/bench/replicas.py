@@ -1,0 +1,284 @@
+"""Replicas of `attest` are killed, and paused past their leases, while images come again and again.
+
+`python -m tests.bench.replicas [--images 300] [--replicas 3] [--every 2] [--seed S]`. Exits with 0 only if there is
+exactly one attestation per image, counted by the API and, where it is installed, by gcloud.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import shutil
+import signal
+import sys
+import time
+from asyncio.subprocess import Process
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+from rich.console import Console
+from rich.table import Table
+
+from schemas.images import ImageAttested
+from tests.bench.census import tally
+from tests.bench.processes import ended, output_of
+from tests.bench.world import LocalWorld, local_world
+from workers.app.connecting import connect_as
+from workers.bus.follow import follow
+from workers.bus.streams import EVENTS
+
+LEASE = 3.0
+"""Seconds that a claim stays with a silent replica; short, so that a pause can outlast it."""
+PAUSE = LEASE + 1.5
+PATIENCE = 180.0
+_ATTEST = "attest"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to happen."""
+
+    images: int = 300
+    replicas: int = 3
+    every: float = 2.0
+    """Seconds between disturbances."""
+    pace: float = 0.15
+    """Seconds between one image and the next, so that there is work while replicas come and go."""
+    seed: int = 1
+    strikes: int | None = None
+    """How many are killed or paused; None goes on until the last event is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What happened."""
+
+    plan: Plan
+    by_api: int
+    by_gcloud: int | None
+    """None where there is no gcloud."""
+    images_with_one: int
+    attested_events: int
+    dangling: int
+    """Events that name an attestation which is not there."""
+    dead: int
+    killed: int
+    paused: int
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is exactly one attestation per image, whoever counts, and somebody was disturbed."""
+        wanted = self.plan.images
+        counts = {self.by_api, self.images_with_one, wanted if self.by_gcloud is None else self.by_gcloud}
+        return counts == {wanted} and not self.dead and not self.dangling and self.killed + self.paused > 0
+
+
+class Replicas:
+    """Replicas of `sealane worker attest`, one of which is always being killed or paused."""
+
+    def __init__(self, world: LocalWorld, plan: Plan, logs: Path) -> None:
+        self.killed = self.paused = 0
+        self._world = world
+        self._plan = plan
+        self._logs = logs
+        self._started = 0
+        self._chance = random.Random(plan.seed)  # noqa: S311 - a repeatable plan
+        self._awake: list[Process] = []
+        self._asleep: dict[Process, float] = {}
+        self._coming: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start all of them."""
+        await asyncio.gather(*(self._one_more() for _ in range(self._plan.replicas)))
+
+    async def disturb(self, done: asyncio.Event) -> None:
+        """Kill or pause one every so often, until all work is done; each is replaced or goes on."""
+        while not done.is_set():
+            try:
+                await asyncio.wait_for(done.wait(), self._plan.every)
+            except TimeoutError:
+                await self._strike(self._plan.strikes)
+
+    async def stop(self) -> None:
+        """Wake and end all of them. Raises NotReadyError when one that should have come did not."""
+        came = await asyncio.gather(*self._coming, return_exceptions=True)
+        for process in self._asleep:
+            process.send_signal(signal.SIGCONT)
+        await asyncio.gather(*(ended(process) for process in (*self._awake, *self._asleep)))
+        for failure in came:
+            if failure is not None:
+                raise failure
+
+    async def _strike(self, at_most: int | None) -> None:
+        now = time.monotonic()
+        for process in [process for process, until in self._asleep.items() if now >= until]:
+            del self._asleep[process]
+            process.send_signal(signal.SIGCONT)
+            self._awake.append(process)
+        if len(self._awake) < 2 or self.killed + self.paused == at_most:
+            return
+        victim = self._awake.pop(self._chance.randrange(len(self._awake)))
+        if (self.killed + self.paused) % 2:
+            victim.send_signal(signal.SIGSTOP)
+            self._asleep[victim] = now + PAUSE
+            self.paused += 1
+        else:
+            victim.kill()
+            await victim.wait()
+            self.killed += 1
+            self._coming.append(asyncio.create_task(self._one_more()))
+
+    async def _one_more(self) -> None:
+        self._started += 1
+        environment = {"SEALANE_LEASE": f"PT{LEASE:g}S"}
+        process, _ = await self._world.start_worker(self._logs / f"worker-{self._started}.log", environment)
+        self._awake.append(process)
+
+
+async def run(plan: Plan) -> Report:
+    """Publish and disturb until the last event is done; count then. Raises TimeoutError when nothing moves."""
+    async with local_world() as world:
+        with TemporaryDirectory(prefix="sealane-replicas-") as logs:
+            images = await world.push_images("shop", plan.images, tags=("1", "2"))
+            replicas = Replicas(world, plan, Path(logs))
+            await replicas.start()
+            started = time.monotonic()
+            done = asyncio.Event()
+            disturbing = asyncio.create_task(replicas.disturb(done))
+            try:
+                await _publish(world, images, plan.pace)
+                dead = await _until_done(world)
+                seconds = time.monotonic() - started
+            finally:
+                done.set()
+                await disturbing
+                await replicas.stop()
+        return await _count(world, plan, images, replicas, dead, seconds)
+
+
+async def _publish(world: LocalWorld, images: Sequence[tuple[str, str]], pace: float) -> None:
+    """Say of each image that it was pushed; again under the same id, under a new one, and under another tag."""
+    for number, (repository, _) in enumerate(images):
+        await asyncio.gather(
+            world.publish(repository, event_id=f"{number}"),
+            world.publish(repository, event_id=f"{number}"),
+            world.publish(repository, event_id=f"{number}-again"),
+            world.publish(repository, event_id=f"{number}-tag", tag="2"),
+        )
+        await asyncio.sleep(pace)
+
+
+async def _until_done(world: LocalWorld) -> int:
+    """Wait until nothing waits, is held or is scheduled; return the number of dead letters."""
+    async with connect_as("provisioner", world.folder) as admin:
+        last, changed = None, time.monotonic()
+        while (now := await tally(admin.client, _ATTEST)) is None or now.left:
+            if now is not None and now != last:
+                last, changed = now, time.monotonic()
+            elif time.monotonic() - changed > PATIENCE:
+                raise TimeoutError(f"nothing moves any more: {last}")
+            await asyncio.sleep(0.1)
+        return now.dead
+
+
+async def _count(
+    world: LocalWorld,
+    plan: Plan,
+    images: Sequence[tuple[str, str]],
+    replicas: Replicas,
+    dead: int,
+    seconds: float,
+) -> Report:
+    occurrences = await asyncio.to_thread(_occurrences, world)
+    each = Counter(occurrence["resourceUri"].rpartition("@")[2] for occurrence in occurrences)
+    names = {occurrence["name"] for occurrence in occurrences}
+    events = [
+        ImageAttested.model_validate_json(stored.body)
+        async for stored in follow(world.connection, EVENTS, ImageAttested.event_type, live=False)
+    ]
+    return Report(
+        plan=plan,
+        by_api=len(occurrences),
+        by_gcloud=await _by_gcloud(world) if shutil.which("gcloud") else None,
+        images_with_one=sum(each[digest] == 1 for _, digest in images),
+        attested_events=len(events),
+        dangling=sum(event.occurrence not in names for event in events),
+        dead=dead,
+        killed=replicas.killed,
+        paused=replicas.paused,
+        seconds=seconds,
+    )
+
+
+def _occurrences(world: LocalWorld) -> list[dict[str, Any]]:
+    """List the note's occurrences over REST, all pages."""
+    found: list[dict[str, Any]] = []
+    token = ""
+    while True:
+        query = urlencode({"pageSize": 500, "pageToken": token})
+        address = f"{world.endpoints['google_rest']}/v1/{world.endpoints['note']}/occurrences?{query}"
+        headers = {"Host": "containeranalysis.googleapis.com", "Authorization": f"Bearer {world.token}"}
+        with urlopen(Request(address, headers=headers), timeout=30) as answer:  # noqa: S310 - loopback
+            page = json.load(answer)
+        found += page.get("occurrences", [])
+        token = page.get("nextPageToken", "")
+        if not token:
+            return found
+
+
+async def _by_gcloud(world: LocalWorld) -> int:
+    listed = await output_of(
+        *("gcloud", "container", "binauthz", "attestations", "list"),
+        f"--attestor={world.endpoints['attestor']}",
+        "--format=json",
+        environment=world.shell(),
+    )
+    return len(json.loads(listed))
+
+
+def show(report: Report) -> None:
+    """Print what happened."""
+    plan = report.plan
+    gcloud = "no gcloud here" if report.by_gcloud is None else report.by_gcloud
+    rows = (
+        ("images", f"{plan.images}, each published, then again: same id, new id, other tag"),
+        ("replicas", f"{plan.replicas} processes `sealane worker attest`, lease {LEASE:g} s"),
+        ("every", f"{plan.every:g} s one is killed with -9, or paused for {PAUSE:g} s; seed {plan.seed}"),
+        ("killed, paused", f"{report.killed}, {report.paused}"),
+        ("attestations, by the API", report.by_api),
+        ("attestations, by gcloud", gcloud),
+        ("images with exactly one", report.images_with_one),
+        ("image.attested events", f"{report.attested_events}, of which name what is not there: {report.dangling}"),
+        ("dead letters", report.dead),
+        ("seconds", f"{report.seconds:.1f}"),
+        ("exactly one each", "yes" if report.holds else "NO"),
+    )
+    table = Table(title="replicas", show_header=False)
+    for name, value in rows:
+        table.add_row(name, str(value))
+    Console(width=120).print(table)
+
+
+def main() -> None:
+    """Run once and say what happened."""
+    usual = Plan()
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.replicas", description=__doc__)
+    parser.add_argument("--images", type=int, default=usual.images)
+    parser.add_argument("--replicas", type=int, default=usual.replicas)
+    parser.add_argument("--every", type=float, default=usual.every, help="seconds between disturbances")
+    parser.add_argument("--pace", type=float, default=usual.pace, help="seconds between one image and the next")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311 - it is printed
+    report = asyncio.run(run(Plan(**vars(parser.parse_args()))))
+    show(report)
+    sys.exit(0 if report.holds else 1)
+
+
+if __name__ == "__main__":
+    main()
