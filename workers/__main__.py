@@ -13,19 +13,10 @@ import typer
 from workers.failures import Invalid, SealaneError
 
 _GROUPS = (
-    "demo",
-    "doctor",
-    "images",
-    "publish",
-    "follow",
-    "dead",
-    "line",
-    "roster",
-    "schema",
-    "streams",
-    "worker",
-    "world",
-    "settings",
+    *("world", "demo", "doctor"),
+    *("publish", "follow", "dead", "line"),
+    *("images", "roster", "worker"),
+    *("streams", "schema", "settings"),
 )
 """The modules of `workers/commands` that register commands, in the order of `--help`; their neighbours only help."""
 
@@ -93,6 +84,8 @@ def _sentence(error: BaseException) -> tuple[str, int]:
         return f"SEALANE_{field.upper()} is not JSON: a list or a group of settings is given as JSON", 2
     if type(error).__name__ in {"JSONDecodeError", "EnvelopeError", "UnicodeDecodeError"}:
         return str(error), 2
+    if isinstance(error, ModuleNotFoundError):
+        return f"the package {error.name!r} is not installed: sealane[local] brings all, sealane[worker] a worker's", 1
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1
     return f"unexpected {type(error).__name__}: {error} (SEALANE_LOG_LEVEL=DEBUG shows where)", 1

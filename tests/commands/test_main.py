@@ -45,6 +45,11 @@ def raising(error: BaseException) -> Callable[..., None]:
             1,
             "sealane: No such file or directory: f.json\n",
         ),
+        (
+            ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn"),
+            1,
+            "sealane: the package 'uvicorn' is not installed: sealane[local] brings all, sealane[worker] a worker's\n",
+        ),
         (ExceptionGroup("tasks", [Unavailable("one of them")]), 1, "sealane: one of them\n"),
     ],
 )
