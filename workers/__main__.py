@@ -77,18 +77,27 @@ def _explain(error: BaseException) -> int:
 def _sentence(error: BaseException) -> tuple[str, int]:
     if isinstance(error, SealaneError):
         return str(error), 2 if isinstance(error, Invalid) else 1
-    if type(error).__name__ == "ValidationError" and hasattr(error, "errors"):
-        return _fields(error), 2
-    if type(error).__name__ == "SettingsError":
-        field = str(error).partition('field "')[2].partition('"')[0]
-        return f"SEALANE_{field.upper()} is not JSON: a list or a group of settings is given as JSON", 2
-    if type(error).__name__ in {"JSONDecodeError", "EnvelopeError", "UnicodeDecodeError"}:
-        return str(error), 2
+    if (wrong := _wrong_input(error)) is not None:
+        return wrong, 2
     if isinstance(error, ModuleNotFoundError):
         return f"the package {error.name!r} is not installed: sealane[local] brings all, sealane[worker] a worker's", 1
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1
     return f"unexpected {type(error).__name__}: {error} (SEALANE_LOG_LEVEL=DEBUG shows where)", 1
+
+
+def _wrong_input(error: BaseException) -> str | None:
+    """Return what is wrong with the input, if that is it; by name, since pydantic is not imported here."""
+    match type(error).__name__:
+        case "ValidationError" if hasattr(error, "errors"):
+            return _fields(error)
+        case "SettingsError":
+            field = str(error).partition('field "')[2].partition('"')[0]
+            return f"SEALANE_{field.upper()} is not JSON: a list or a group of settings is given as JSON"
+        case "JSONDecodeError" | "EnvelopeError" | "UnicodeDecodeError":
+            return str(error)
+        case _:
+            return None
 
 
 def _fields(error: BaseException) -> str:
