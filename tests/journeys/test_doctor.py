@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 
 from tests.journeys.conftest import Up, eventually, sealane
+from workers.app import connect_as
+from workers.bus.jetstream import JetStreamApi
 
 Start = Callable[..., Up]
 
@@ -41,3 +43,21 @@ def test_a_rule_whose_key_is_not_there_is_wrong(world: Up) -> None:
     assert asked.returncode == 1
     wrong = [finding for finding in map(json.loads, asked.stdout.splitlines()) if not finding["good"]]
     assert [finding["subject"] for finding in wrong] == [key]
+
+
+async def test_a_deleted_stream_is_found_and_mended(start: Start) -> None:
+    """Drift is named with its remedy, and the remedy works."""
+    up = start("up", "--no-workers").ready()
+    async with connect_as("provisioner", up.data) as connection:
+        await JetStreamApi(connection).request("STREAM.DELETE.DEAD")
+
+    def streams() -> list[dict[str, object]]:
+        asked = sealane("doctor", "--json", "--data", str(up.data))
+        return [found for found in map(json.loads, asked.stdout.splitlines()) if found["area"] == "streams"]
+
+    (wrong,) = streams()
+    assert (wrong["subject"], wrong["good"]) == ("DEAD", False)
+    assert "streams apply" in str(wrong["said"])
+    applied = sealane("streams", "apply", "--data", str(up.data))
+    assert applied.returncode == 0, applied.stderr
+    assert [found["good"] for found in streams()] == [True]

@@ -26,6 +26,7 @@ from workers.settings import Settings
 
 _NOBODY = "sha256:" + "0" * 64
 _PATIENCE = 20.0
+_APPLY = "`sealane streams apply` mends it, or says why not"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ async def diagnose(settings: Settings) -> AsyncIterator[Finding]:
 async def _bus(connection: Connection, settings: Settings, wirings: dict[str, Wiring]) -> AsyncIterator[Finding]:
     drifts = await find_drift(connection, topology(wirings.values(), settings.retention))
     for drift in drifts:
-        yield Finding("streams", drift.name, drift.kind == "extra", drift.sentence)
+        extra = drift.kind == "extra"
+        yield Finding("streams", drift.name, extra, drift.sentence if extra else f"{drift.sentence}: {_APPLY}")
     if not drifts:
         yield Finding("streams", "all", True, "as declared")
     health = await examine(connection)
