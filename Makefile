@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos lock pages setup system clean
+.PHONY: help run test check bench chaos replicas lock pages setup system clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -47,6 +47,9 @@ bench: $(STAMP)  ## Measure against the bars of the design; prints a table and w
 
 chaos: $(STAMP)  ## Kill the worker and the server while 8,000 events run; prints what was lost and doubled.
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench.chaos $(ARGS)
+
+replicas: $(STAMP)  ## Attest 300 images three times over with three workers that are killed and paused; counts attestations.
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench.replicas $(ARGS)
 
 lock: $(STAMP)  ## Renew the lock files (all, what builds, and that of a worker image).
 	@$(COMPILE) --upgrade pyproject.toml --extra local --group dev -o requirements.lock
