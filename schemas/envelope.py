@@ -5,7 +5,7 @@ the Distributed Tracing extension (`traceparent`, `tracestate`).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,6 +25,8 @@ MAX_ATTRIBUTE = 2048
 
 _SAFE = "!#$&'()*+,/:;=?@[]-._~`^|{}<>\\"
 _PLAIN = re.compile(r"[\x21\x23\x24\x26-\x7e]*").fullmatch
+_UNENCODED = re.compile(r"[\x21\x23\x24\x26-\x7e]+").fullmatch
+_MESSAGE_ID = "Nats-Msg-Id"
 _RUN = re.compile(ID_PATTERN.strip("^$")).fullmatch
 _TIME = re.compile(
     r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
@@ -72,19 +74,22 @@ class Envelope:
 
     def headers(self) -> dict[str, str]:
         """Return the NATS headers of the binary mode, percent-encoded."""
+        encoded: Callable[[str], str] = percent_encoded
+        if _PLAIN(f"{self.id}{self.source}{self.type}{self.subject or ''}{self.cause or ''}"):
+            encoded = str
         headers = {
             "ce-specversion": "1.0",
-            "ce-id": percent_encoded(self.id),
-            "ce-source": percent_encoded(self.source),
-            "ce-type": percent_encoded(self.type),
+            "ce-id": encoded(self.id),
+            "ce-source": encoded(self.source),
+            "ce-type": encoded(self.type),
             "ce-run": self.run,
             "ce-time": self.time or now(),
             "ce-hops": str(self.hops),
         }
         if self.subject:
-            headers["ce-subject"] = percent_encoded(self.subject)
+            headers["ce-subject"] = encoded(self.subject)
         if self.cause:
-            headers["ce-cause"] = percent_encoded(self.cause)
+            headers["ce-cause"] = encoded(self.cause)
         if self.parentrun:
             headers["ce-parentrun"] = self.parentrun
         if self.actor:
@@ -140,6 +145,36 @@ def read(headers: Mapping[str, str], body: bytes) -> tuple[Envelope, bytes]:
 
 def from_headers(headers: Mapping[str, str]) -> Envelope:
     """Read the envelope from binary-mode headers; names count in any case. Raises EnvelopeError."""
+    return _as_we_write_it(headers) or _as_others_may(headers)
+
+
+def _as_we_write_it(headers: Mapping[str, str]) -> Envelope | None:
+    """Read headers of the plainest form in one go; None leaves everything else, faults too, to the thorough way.
+
+    On the hot path of every event: about a third of the thorough way's time.
+    """
+    get = headers.get
+    event_id, source, event_type, run = get("ce-id"), get("ce-source"), get("ce-type"), get("ce-run")
+    if not (event_id and source and event_type and run) or get("ce-specversion") != "1.0":
+        return None
+    time, subject, cause, hops = get("ce-time"), get("ce-subject"), get("ce-cause"), get("ce-hops")
+    known = 5 + (time is not None) + (subject is not None) + (cause is not None) + (hops is not None)
+    together = f"{event_id}{source}{event_type}{subject or ''}{cause or ''}"
+    if (
+        len(headers) > known + (_MESSAGE_ID in headers)
+        or len(together) > MAX_ATTRIBUTE
+        or not _UNENCODED(together)
+        or not _RUN(run)
+        or (time and not _TIME(time))
+        or (hops and not _HOPS(hops))
+    ):
+        return None
+    return Envelope(
+        event_id, source, event_type, run, time or None, subject or None, cause or None, None, int(hops or 0)
+    )
+
+
+def _as_others_may(headers: Mapping[str, str]) -> Envelope:
     attributes: dict[str, str] = {}
     for header, value in headers.items():
         name = _BY_HEADER.get(header) or _BY_HEADER.get(header.lower())

@@ -84,6 +84,7 @@ class Engine:
         self._heart: Heart
         self._handling: Handling
         self._outcomes: asyncio.Queue[str] = asyncio.Queue()
+        self._ended = 0
 
     @property
     def consumers(self) -> list[tuple[str, str]]:
@@ -158,14 +159,17 @@ class Engine:
             # Not even the verdict could be stored: no answer, so that the server delivers it again.
             log.warning("message %s:%d stays on the bus: %s", delivery.stream, delivery.sequence, error)
             return
-        self.hold.judged(delivery)
+        if outcome == "retry":
+            self.hold.judged(delivery)
         self.metrics.handled[outcome].inc()
         self.metrics.seconds.observe(time.monotonic() - delivery.started_at)
         self.line.note(outcome)
         if self.hold.single:
             self._outcomes.put_nowait(outcome)
-        for pull in self.pulls:
-            if pull.is_due():
+        self._ended += 1
+        if self._ended >= self.hold.worthwhile():
+            self._ended = 0
+            for pull in self.pulls:
                 await pull.ask()
 
     async def _run_alone(self, delivery: Delivery) -> str:

@@ -34,6 +34,7 @@ from workers.ports import Progress
 
 log = logging.getLogger(__name__)
 _STORE_AGAIN = b'-NAK {"delay": 5000000000}'
+_OF_ONE_MESSAGE = frozenset({Progress, Envelope})
 TICK = "tick."
 
 
@@ -67,7 +68,11 @@ class Handling:
         self._wiring = wiring
         self._outgoing = outgoing
         self._publisher = publisher
-        self._ports = ports
+        self._arguments = {
+            one.handler: {name: ports[port] for name, port in one.ports.items() if port not in _OF_ONE_MESSAGE}
+            for one in (wiring, wiring.tick)
+            if one is not None
+        }
         self._follow_ups = FollowUps(wiring.name, publisher, metrics)
         self._tracing = tracing
         self._results = results
@@ -108,10 +113,12 @@ class Handling:
 
     async def _work(self, envelope: Envelope, event: Event | None, progress: Progress, emitted: list[Ref]) -> None:
         wiring = self._wiring if event is not None else self._wiring.tick or self._wiring
-        special: dict[type, Any] = {Progress: progress, Envelope: envelope}
-        arguments = {
-            name: special[port] if port in special else self._ports[port] for name, port in wiring.ports.items()
-        }
+        arguments = self._arguments[wiring.handler].copy()
+        for name, port in wiring.ports.items():
+            if port is Progress:
+                arguments[name] = progress
+            elif port is Envelope:
+                arguments[name] = envelope
         if wiring.event_parameter is not None:
             arguments[wiring.event_parameter] = event
         events: list[Event] = []
@@ -126,6 +133,9 @@ class Handling:
     def _read(self, delivery: Delivery) -> tuple[Envelope, Event | None]:
         message = delivery.message
         if message.subject.startswith(TICK):
+            if (message.headers or {}).get(names.SCHEDULER) != f"cron.{self._wiring.name}":
+                # The server stores an answer on whatever subject its asker names: no answer may wake a worker.
+                raise UnfitError("envelope", "no schedule fired this tick: find out who published it")
             return self._anonymous(delivery), None
         try:
             envelope, body = read(message.headers or {}, message.data)

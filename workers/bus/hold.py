@@ -66,15 +66,38 @@ class Hold:
 
     def pump(self) -> None:
         """Start what may start now."""
-        while not self.closed and not self._alone:
-            if self._suspects:
-                if not self.running:
-                    self._alone = True
-                    self._start(self._suspects.popleft(), alone=True)
+        while self._suspects or self._waiting:
+            alone = bool(self._suspects)
+            delivery = self._next()
+            if delivery is None:
                 return
-            if not self._waiting or len(self.running) >= (1 if self.single else self.concurrency):
-                return
-            self._start(self._waiting.popleft(), alone=False)
+            self._alone = alone
+            task = asyncio.get_running_loop().create_task(self._drive(delivery, alone=alone))
+            self.running[task] = delivery
+            task.add_done_callback(self._ended)
+
+    def _next(self, *, instead: bool = False) -> Delivery | None:
+        """Take what may run now: a suspect when nothing else runs, otherwise what waits, if there is a place.
+
+        `instead`: it would take the place of one that has just ended.
+        """
+        if self.closed or self._alone:
+            return None
+        running = len(self.running) - instead
+        if self._suspects:
+            return None if running else self._suspects.popleft()
+        if not self._waiting or running >= (1 if self.single else self.concurrency):
+            return None
+        return self._waiting.popleft()
+
+    async def _drive(self, delivery: Delivery, *, alone: bool) -> None:
+        """Handle a delivery and then, in the same task, what waits: a new task for each costs more than small work."""
+        task = asyncio.current_task()
+        following: Delivery | None = delivery
+        while following is not None and task is not None:
+            self.running[task] = following
+            await self._run(following, alone)
+            following = None if alone or self._suspects else self._next(instead=True)
 
     def close(self) -> list[Delivery]:
         """Start nothing any more, and return what was not started."""
@@ -87,11 +110,6 @@ class Hold:
         self._waiting.clear()
         self._suspects.clear()
         return unstarted
-
-    def _start(self, delivery: Delivery, *, alone: bool) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(delivery, alone))
-        self.running[task] = delivery
-        task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         del self.running[task]

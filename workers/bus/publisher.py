@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import nats.errors
 from nats.aio.msg import Msg
@@ -38,8 +39,7 @@ class Refused(PermanentError):
     """The stream will never take this message: too large, or against the stream's rules."""
 
 
-@dataclass(frozen=True, slots=True)
-class PubAck:
+class PubAck(NamedTuple):
     """Where a message is stored."""
 
     stream: str

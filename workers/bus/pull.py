@@ -93,10 +93,6 @@ class Pull:
             self._connection.reconnected.remove(self._ask_anew)
         self._subscription = None
 
-    def is_due(self) -> bool:
-        """Whether there is room enough for another request to be worth it."""
-        return self._room() - self._pending >= self._least()
-
     async def ask(self) -> None:
         """Ask for as many messages as there is room for, less what was asked for already."""
         wanted = self._room() - self._pending
