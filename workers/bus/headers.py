@@ -5,6 +5,8 @@ TTL = "Nats-TTL"
 EXPECTED_LAST_SUBJECT_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
 SCHEDULE = "Nats-Schedule"
 SCHEDULE_TARGET = "Nats-Schedule-Target"
+SCHEDULER = "Nats-Scheduler"
+"""Set by the server on what a schedule fired: the subject of the schedule."""
 STATUS = "Status"
 DESCRIPTION = "Description"
 

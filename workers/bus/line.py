@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 import nats.errors
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.envelope import now
 from workers.bus.connection import Connection
@@ -85,8 +85,26 @@ async def read_line(connection: Connection, worker: str) -> tuple[LineState, int
         return LineState(), 0
     if "error" in answer:
         raise Unavailable(f"the state of the line {worker!r} cannot be read: {answer['error'].get('description')}")
-    body = b64decode(answer["message"].get("data", ""))
-    return (LineState.model_validate_json(body) if body else LineState()), answer["message"]["seq"]
+    return _understood(worker, b64decode(answer["message"].get("data", ""))), answer["message"]["seq"]
+
+
+def _understood(worker: str, body: bytes) -> LineState:
+    """Read a stored state. What is none keeps the line stopped until a person looks.
+
+    The server stores an answer on whatever subject its asker names, so that any identity can put one here: an answer
+    never says `state` as we do, and must not resume a line or forget its lone runs.
+    """
+    try:
+        state = LineState.model_validate_json(body)
+    except ValidationError:
+        state = LineState()
+    if "state" in state.model_fields_set:
+        return state
+    return LineState(
+        state="stopped",
+        automatic=False,
+        reason=f"what is stored as its state is none: find out who wrote it, then `sealane line resume {worker}`",
+    )
 
 
 async def change_line(
