@@ -65,6 +65,10 @@ class GoogleWorld:
         )
         return f"{PROJECT}/notes/{name}"
 
+    async def delete_note(self, name: str) -> None:
+        """Delete a note that attestors may still name."""
+        await self.administer(GRAFEAS, "delete_note", {"name": name})
+
     async def attestor(self, name: str, note: str, *keys: PublicKey) -> str:
         """Make an attestor of the note with these PKIX keys and return its name."""
         listed = [
