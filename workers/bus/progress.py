@@ -62,7 +62,7 @@ class BusProgress:
         if not self._loud:
             self._loud = True
             kept, self._kept = self._kept, []
-            self._send(self._message({"kind": "started"}))
+            self._send(self._message({"kind": "started", "n": 0}))
             for message in kept:
                 self._send(message)
 
