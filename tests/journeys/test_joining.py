@@ -2,6 +2,7 @@
 
 import json
 import signal
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -56,10 +57,15 @@ def test_worker_process_tells_its_health_and_metrics(start: Start) -> None:
     published = sealane("publish", "echo.requested", "--set", "message=count me", "--wait", "--data", str(up.data))
     assert published.returncode == 0, published.stderr
 
-    pages = {}
-    for name in ("livez", "readyz", "metrics"):
-        with urllib.request.urlopen(f"{address}/{name}", timeout=30) as answer:  # noqa: S310 - loopback
-            pages[name] = answer.read().decode()
+    def page(name: str) -> str | None:
+        try:
+            with urllib.request.urlopen(f"{address}/{name}", timeout=30) as answer:  # noqa: S310 - loopback
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as busy:
+            busy.close()
+            return None
+
+    pages = {name: eventually(lambda name=name: page(name), name) for name in ("livez", "readyz", "metrics")}
 
     assert json.loads(pages["livez"])["echo"]["live"] is True
     assert json.loads(pages["readyz"])["echo"]["ready"] is True
