@@ -1,6 +1,7 @@
 """The AsyncAPI document is whole: every worker, every channel, nothing that points nowhere."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,6 +38,23 @@ def test_every_reference_leads_somewhere(api: dict[str, Any]) -> None:
         for token in reference.removeprefix("#/").split("/"):
             assert token in found, reference
             found = found[token]
+
+
+def test_components_have_legal_names(api: dict[str, Any]) -> None:
+    """The specification allows letters, digits, dot, dash and underscore; parsers refuse the rest."""
+    for kind, components in api["components"].items():
+        assert [name for name in components if not re.fullmatch(r"[a-zA-Z0-9._-]+", name)] == [], kind
+
+
+def test_operations_name_messages_of_their_channel(api: dict[str, Any]) -> None:
+    """A reference from an operation leads through its channel, and each channel is on the server that there is."""
+    for operation in api["operations"].values():
+        channel = operation["channel"]["$ref"]
+        assert operation["messages"]
+        assert all(message["$ref"].startswith(f"{channel}/messages/") for message in operation["messages"])
+    assert {server["$ref"] for channel in api["channels"].values() for server in channel["servers"]} == {
+        "#/servers/bus"
+    }
 
 
 def test_every_worker_has_its_channels(api: dict[str, Any]) -> None:

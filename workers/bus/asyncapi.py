@@ -39,7 +39,7 @@ def document(wirings: Mapping[str, Wiring] | None = None) -> dict[str, Any]:
         description=_DESCRIPTION,
         schema_version="3.0.0",
     )
-    found: dict[str, Any] = json.loads(specification.to_specification().to_json())
+    found = _with_legal_names(specification.to_specification().to_json())
     _name_server(found)
     schemas = found["components"].setdefault("schemas", {})
     schemas |= {"CloudEventHeaders": _event_headers(), "DeadLetterHeaders": _dead_headers()}
@@ -49,6 +49,14 @@ def document(wirings: Mapping[str, Wiring] | None = None) -> dict[str, Any]:
     for wiring in wirings.values():
         _complete_channels(found, wiring)
         _add_channels(found, wiring)
+    return found
+
+
+def _with_legal_names(text: str) -> dict[str, Any]:
+    """Read FastStream's document, its messages named without the colon, which no component's name may have."""
+    for name in json.loads(text)["components"].get("messages", {}):
+        text = text.replace(json.dumps(name)[1:-1], name.replace(":", "."))
+    found: dict[str, Any] = json.loads(text)
     return found
 
 
@@ -91,7 +99,7 @@ def _complete_channels(found: dict[str, Any], wiring: Wiring) -> None:
 
 def _add_channels(found: dict[str, Any], wiring: Wiring) -> None:
     name = wiring.name
-    consumed = [found["components"]["messages"][f"{name}.{kind}:SubscribeMessage"] for kind in wiring.consumed_types]
+    consumed = [found["components"]["messages"][f"{name}.{kind}.SubscribeMessage"] for kind in wiring.consumed_types]
     retries = {"stream": retry_stream(name), "durable": name}
     dead = [message | {"headers": {"$ref": "#/components/schemas/DeadLetterHeaders"}} for message in consumed]
     said = {
