@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -73,6 +74,40 @@ async def test_bad_input_is_one_sentence_and_exit_2(
     assert (done.code, done.out) == (2, "")
     assert sentence in done.err
     assert done.err.count("\n") == 1
+    assert await lane.count("EVENTS") == 0
+
+
+async def test_odd_characters_of_an_id_arrive_and_forge_no_header(lane: Lane, sealane: Sealane) -> None:
+    """Spaces, quotes, percent signs, line breaks and other scripts are percent-encoded, and shown without effect."""
+    odd = 'a "b" 100%\r\nce-actor: root — 港'
+    async with lane.running(wiring("echo")):
+        done = await sealane(*HELLO, "--id", odd, "--source", "//ci/ü", "--wait", "--timeout", "30", "--json")
+    shown = await sealane(*HELLO, "--id", odd, "--source", "//ci/ü")
+
+    assert done.code == 0, done.err
+    assert (done.lines[0]["id"], done.lines[0]["source"]) == (odd, "//ci/ü")
+    (headers, _), *_ = await lane.messages("EVENTS")
+    assert unquote(headers["ce-id"]) == odd
+    assert headers["ce-actor"].startswith("operator/")
+    assert shown.out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((*HELLO, "--id", "\udcff"), "the attribute 'id' holds half a surrogate pair: send valid Unicode"),
+        ((*HELLO, "--source", "\udcff"), "the attribute 'source' holds half a surrogate pair: send valid Unicode"),
+        (("publish", "echo.requested", "--set", "message=\udcff"), "this is no echo.requested: the body is not JSON"),
+    ],
+)
+async def test_bytes_that_are_no_text_are_refused(
+    lane: Lane, sealane: Sealane, arguments: tuple[str, ...], sentence: str
+) -> None:
+    """What is not UTF-8 on the command line can neither be an attribute nor a field."""
+    done = await sealane(*arguments)
+
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
     assert await lane.count("EVENTS") == 0
 
 

@@ -72,6 +72,11 @@ def check(
         event = model.model_validate_json(body)
     except ValidationError as error:
         raise Invalid(explain(model, error)) from None
+    for name, value in {"id": event_id, "source": source, "actor": actor}.items():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Invalid(f"the attribute {name!r} holds half a surrogate pair: send valid Unicode") from None
     envelope = Envelope(
         id=event_id,
         source=source,
