@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 from urllib.request import Request, urlopen
 
 from rich.console import Console
@@ -31,7 +31,8 @@ from tests.bench.processes import ended, output_of
 from tests.bench.world import LocalWorld, local_world
 from workers.app.connecting import connect_as
 from workers.bus.follow import follow
-from workers.bus.streams import EVENTS
+from workers.bus.headers import DEAD_MESSAGE, DEAD_REASON
+from workers.bus.streams import DEAD, EVENTS
 
 LEASE = 3.0
 """Seconds that a claim stays with a silent replica; short, so that a pause can outlast it."""
@@ -67,17 +68,23 @@ class Report:
     attested_events: int
     dangling: int
     """Events that name an attestation which is not there."""
-    dead: int
+    dead: tuple[str, ...]
+    """Why each dead letter is one."""
     killed: int
     paused: int
     seconds: float
 
     @property
     def holds(self) -> bool:
-        """Whether there is exactly one attestation per image, whoever counts, and somebody was disturbed."""
+        """Whether there is exactly one attestation per image, whoever counts, and somebody was disturbed.
+
+        A message whose process we killed again and again while it ran alone may be taken for the culprit: the crash
+        fuse makes it a dead letter, and rightly so. No other dead letter is allowed.
+        """
         wanted = self.plan.images
         counts = {self.by_api, self.images_with_one, wanted if self.by_gcloud is None else self.by_gcloud}
-        return counts == {wanted} and not self.dead and not self.dangling and self.killed + self.paused > 0
+        fused = all(reason.startswith("crash") for reason in self.dead)
+        return counts == {wanted} and fused and not self.dangling and self.killed + self.paused > 0
 
 
 class Replicas:
@@ -154,13 +161,13 @@ async def run(plan: Plan) -> Report:
             disturbing = asyncio.create_task(replicas.disturb(done))
             try:
                 await _publish(world, images, plan.pace)
-                dead = await _until_done(world)
+                await _until_done(world)
                 seconds = time.monotonic() - started
             finally:
                 done.set()
                 await disturbing
                 await replicas.stop()
-        return await _count(world, plan, images, replicas, dead, seconds)
+        return await _count(world, plan, images, replicas, seconds)
 
 
 async def _publish(world: LocalWorld, images: Sequence[tuple[str, str]], pace: float) -> None:
@@ -175,8 +182,8 @@ async def _publish(world: LocalWorld, images: Sequence[tuple[str, str]], pace: f
         await asyncio.sleep(pace)
 
 
-async def _until_done(world: LocalWorld) -> int:
-    """Wait until nothing waits, is held or is scheduled; return the number of dead letters."""
+async def _until_done(world: LocalWorld) -> None:
+    """Wait until nothing waits, is held or is scheduled."""
     async with connect_as("provisioner", world.folder) as admin:
         last, changed = None, time.monotonic()
         while (now := await tally(admin.client, _ATTEST)) is None or now.left:
@@ -185,7 +192,6 @@ async def _until_done(world: LocalWorld) -> int:
             elif time.monotonic() - changed > PATIENCE:
                 raise TimeoutError(f"nothing moves any more: {last}")
             await asyncio.sleep(0.1)
-        return now.dead
 
 
 async def _count(
@@ -193,7 +199,6 @@ async def _count(
     plan: Plan,
     images: Sequence[tuple[str, str]],
     replicas: Replicas,
-    dead: int,
     seconds: float,
 ) -> Report:
     occurrences = await asyncio.to_thread(_occurrences, world)
@@ -203,6 +208,10 @@ async def _count(
         ImageAttested.model_validate_json(stored.body)
         async for stored in follow(world.connection, EVENTS, ImageAttested.event_type, live=False)
     ]
+    dead = [
+        f"{stored.headers[DEAD_REASON]}: {unquote(stored.headers[DEAD_MESSAGE])}"
+        async for stored in follow(world.connection, DEAD, "dead.>", live=False)
+    ]
     return Report(
         plan=plan,
         by_api=len(occurrences),
@@ -210,7 +219,7 @@ async def _count(
         images_with_one=sum(each[digest] == 1 for _, digest in images),
         attested_events=len(events),
         dangling=sum(event.occurrence not in names for event in events),
-        dead=dead,
+        dead=tuple(dead),
         killed=replicas.killed,
         paused=replicas.paused,
         seconds=seconds,
@@ -256,7 +265,7 @@ def show(report: Report) -> None:
         ("attestations, by gcloud", gcloud),
         ("images with exactly one", report.images_with_one),
         ("image.attested events", f"{report.attested_events}, of which name what is not there: {report.dangling}"),
-        ("dead letters", report.dead),
+        ("dead letters", "\n".join(report.dead) or "none"),
         ("seconds", f"{report.seconds:.1f}"),
         ("exactly one each", "yes" if report.holds else "NO"),
     )
