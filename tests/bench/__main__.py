@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.bench import attesting, bus, memory, startup
 from tests.bench.figures import RESULTS, Figure, report
+from tests.bench.processes import clean_up_on_sigterm
 
 Measure = Callable[..., Coroutine[Any, Any, list[Figure]]]
 BENCHES: dict[str, Measure] = {module.NAME: module.measure for module in (bus, memory, startup, attesting)}
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="only say where the CPU time of the bus goes")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes (default: %(default)s)")
     options = parser.parse_args()
+    clean_up_on_sigterm()
     if options.profile:
         asyncio.run(bus.profile(quick=options.quick))
         return

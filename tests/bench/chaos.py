@@ -22,7 +22,7 @@ from rich.table import Table
 from schemas.images import ImagePushed
 from tests.bench.census import Census, Tally, census, tally
 from tests.bench.chaos_settings import ACK_WAIT, CONCURRENCY, PREFETCH, WORK_SECONDS, chaotic
-from tests.bench.processes import ended, last_words, spawn
+from tests.bench.processes import clean_up_on_sigterm, ended, last_words, spawn
 from tests.bench.stage import empty_stage
 from tests.bench.traffic import attest, envelope, pushed
 from workers.bus.connection import Connection, connect
@@ -242,6 +242,7 @@ def main() -> None:
     parser.add_argument("--poison", type=float, default=usual.poison, help="share of events that always fail")
     parser.add_argument("--kills", type=int, default=usual.kills, help="kill -9 of the worker, and of the server")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311 - it is printed
+    clean_up_on_sigterm()
     plan = Plan(**vars(parser.parse_args()))
     with TemporaryDirectory(prefix="sealane-chaos-") as folder:
         report = asyncio.run(Run(plan, Path(folder)).run())

@@ -23,6 +23,12 @@ class ChildFailedError(RuntimeError):
     """A child ended with an error; the text is its last words."""
 
 
+def clean_up_on_sigterm() -> None:
+    """Let SIGTERM do what Ctrl-C does: cancel, so that children end and folders go."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
 async def spawn(*command: str, environment: Mapping[str, str] | None = None, errors: Path | None = None) -> Process:
     """Start `python …` in the project's root; with `errors` its standard error goes to that file."""
     kept = os.environ | dict(environment or {})

@@ -27,7 +27,7 @@ from rich.table import Table
 
 from schemas.images import ImageAttested
 from tests.bench.census import tally
-from tests.bench.processes import ended, output_of
+from tests.bench.processes import clean_up_on_sigterm, ended, output_of
 from tests.bench.world import LocalWorld, local_world
 from workers.app.connecting import connect_as
 from workers.bus.follow import follow
@@ -284,6 +284,7 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=usual.every, help="seconds between disturbances")
     parser.add_argument("--pace", type=float, default=usual.pace, help="seconds between one image and the next")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311 - it is printed
+    clean_up_on_sigterm()
     report = asyncio.run(run(Plan(**vars(parser.parse_args()))))
     show(report)
     sys.exit(0 if report.holds else 1)
