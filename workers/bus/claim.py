@@ -9,7 +9,7 @@ from schemas.identity import digest_of
 from workers.failures import Invalid
 
 LONGEST_KEY = 200
-_PLAIN = re.compile(rb"[A-Za-z0-9_-]")
+_SPECIAL = re.compile(rb"[^A-Za-z0-9_-]")
 _ESCAPED = re.compile(r"=([0-9A-F]{2})")
 _HASHED = "=H"
 """Begins the name of a key that was too long: no escape begins so."""
@@ -52,7 +52,7 @@ def encode_key(key: str) -> str:
     """
     if not key:
         raise Invalid("a claim needs a key: an empty one would stand for everything")
-    encoded = "".join(chr(byte) if _PLAIN.match(bytes([byte])) else f"={byte:02X}" for byte in key.encode())
+    encoded = _SPECIAL.sub(lambda found: b"=%02X" % found[0][0], key.encode()).decode()
     return encoded if len(encoded) <= LONGEST_KEY else _HASHED + digest_of("claim", key)
 
 
