@@ -94,9 +94,11 @@ async def test_a_handler_that_ignores_its_cancellation_loses_its_message(lane: L
     await lane.ask("x")
 
     async with lane.running(wiring):
-        await until(lambda: len(called) == 2, what="it is delivered again")
-        await until(lambda: _answered_once(lane))
-        release.set()
+        try:
+            await until(lambda: len(called) == 2, what="it is delivered again")
+            await until(lambda: _answered_once(lane))
+        finally:
+            release.set()
         await until(lambda: is_done(lane, "deaf"))
 
     assert await lane.answers() == ["x"]
