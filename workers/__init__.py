@@ -6,6 +6,6 @@ The floors, imports go downward only (import-linter holds them):
     attest, echo, … gateway   worker rooms (card, worker, rules) and the door
     bus, adapters, local      the runtime on NATS; the clouds; the world in a box
     ports, settings, card     what a worker may ask of the outside; every setting; what a worker says of itself
-    failures                  the words for going wrong
+    failures, redaction       the words for going wrong; what must never be written
     schemas                   the event catalogue, a package of its own
 """

@@ -7,7 +7,7 @@ import nkeys
 import pytest
 
 from workers.app.logs import JsonFormatter, PeopleFormatter, worker_name
-from workers.app.redaction import HIDDEN, conceal, redact
+from workers.redaction import HIDDEN, conceal, redact
 
 CANARY = "canary-7f3e-never-shown"
 SEED = nkeys.encode_seed(b"s" * 32, nkeys.PREFIX_BYTE_USER).decode()

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from workers.failures import Denied, Invalid, NotFound
+from workers.redaction import conceal
 
 SecretReader = Callable[[str], Awaitable[str]]
 
@@ -22,7 +23,16 @@ _RESERVED = ("gcp-secret", "vault")
 
 
 async def read_secret(reference: str) -> str:
-    """Return the secret. Raises NotFound, Denied (file open to others) and Invalid (no such kind of reference)."""
+    """Return the secret, which this process never writes from now on.
+
+    Raises NotFound, Denied (file open to others) and Invalid (no such kind of reference).
+    """
+    secret = await _read(reference)
+    conceal(secret)
+    return secret
+
+
+async def _read(reference: str) -> str:
     scheme, separator, rest = reference.partition("://")
     if not separator:
         raise Invalid("a secret is given by reference, env://NAME or file:///PATH, never by its value")

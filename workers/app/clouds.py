@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from workers.adapters.clock import SystemClock
 from workers.adapters.secrets import read_secret
-from workers.app.redaction import conceal
 from workers.bus.wiring import Wiring
 from workers.failures import Invalid, SealaneError
 from workers.ports import Attestations, Attestors, Claims, Clock, Images, Progress, SigningKeys
@@ -82,7 +81,8 @@ class Clouds:
 
         for access in self._settings.registries:
             if access.password is not None:
-                conceal(await read_secret(access.password))
+                # One that cannot be read is said now, not with the first image.
+                await read_secret(access.password)
         token = None
         if any(access.google for access in self._settings.registries):
             from workers.adapters.registry.google_token import GoogleAccessToken  # noqa: PLC0415 - only where needed

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from workers.adapters.secrets import read_secret
 from workers.app.environment import load_settings
-from workers.app.redaction import conceal
 from workers.bus.connection import Connection, connect
 from workers.settings import Settings
 
@@ -17,7 +16,6 @@ async def open_bus(settings: Settings, identity: str) -> Connection:
     seed = None
     if settings.nats_seed is not None:
         seed = await read_secret(settings.nats_seed.replace("{identity}", identity))
-        conceal(seed)
     return await connect(settings.nats, identity=identity, seed=seed)
 
 

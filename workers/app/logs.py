@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from workers.app.redaction import redact
+from workers.redaction import redact
 
 worker_name: contextvars.ContextVar[str | None] = contextvars.ContextVar("worker_name", default=None)
 """The worker in whose engine a line is written; tasks inherit it."""

@@ -12,7 +12,6 @@ from typing import Any, Self
 
 from workers.app.connecting import open_bus
 from workers.app.environment import overlay, world_environment
-from workers.app.redaction import conceal
 from workers.bus.connection import Connection
 from workers.bus.identities import ensure_identities
 from workers.bus.permissions import GATEWAY, PROVISIONER, derive, render
@@ -28,6 +27,7 @@ from workers.local.google import GoogleServices
 from workers.local.nats import NatsServer, NatsServerError
 from workers.local.registry import Registry
 from workers.local.seed import Seeded, SeedError, seed, seeded
+from workers.redaction import conceal
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)

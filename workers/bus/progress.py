@@ -17,6 +17,7 @@ from schemas.envelope import Envelope, now
 from workers.bus.delivery import Delivery
 from workers.bus.publisher import Publisher
 from workers.failures import SealaneError
+from workers.redaction import redact
 
 log = logging.getLogger(__name__)
 QUIET_SECONDS = 0.25
@@ -55,7 +56,7 @@ class BusProgress:
 
     def log(self, message: str) -> None:
         """See workers.ports.Progress."""
-        self._say({"kind": "log", "message": message[:_LINE_LIMIT]})
+        self._say({"kind": "log", "message": redact(message)[:_LINE_LIMIT]})
 
     def speak(self) -> None:
         """Publish what was kept back, and everything from now on at once."""

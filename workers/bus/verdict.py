@@ -9,6 +9,7 @@ from typing import Literal
 
 from workers.bus.delivery import SHORT_RETRIES
 from workers.failures import NotYet, PermanentError, SealaneError, TemporaryError
+from workers.redaction import redact
 
 SHORT_BACKOFF = (timedelta(seconds=0.5), timedelta(seconds=2), timedelta(seconds=5))
 LONG_BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (15, 30, 60, 120, 300, 600, 900))
@@ -44,7 +45,7 @@ def judge(
 ) -> Failure:
     """Decide. `attempt` is the one that failed, `attempts` how many there may be."""
     name, message = type(error).__name__, _sentence(error)
-    stack = "".join(traceback.format_exception(error))[-STACK_LIMIT:]
+    stack = redact("".join(traceback.format_exception(error)))[-STACK_LIMIT:]
     if isinstance(error, PermanentError):
         return Failure("dead", "permanent", name, message, stack=stack)
     if isinstance(error, NotYet):
@@ -67,7 +68,7 @@ def _sentence(error: BaseException) -> str:
     text = str(error) or type(error).__name__
     if not isinstance(error, SealaneError):
         text = f"{type(error).__name__}: {text}"
-    return text[:MESSAGE_LIMIT]
+    return redact(text)[:MESSAGE_LIMIT]
 
 
 def _spread(delay: timedelta) -> timedelta:

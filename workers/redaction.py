@@ -1,4 +1,7 @@
-"""The last line of defence: what looks like a secret, or is known to be one, never reaches a log."""
+"""The last line of defence: what looks like a secret, or is known to be one, is in no log, progress or dead letter.
+
+On the lowest floor, so that whoever reads a secret makes it known here, and whoever writes texts asks here.
+"""
 
 import re
 
@@ -19,7 +22,7 @@ HIDDEN = "[concealed]"
 
 
 def conceal(secret: str) -> None:
-    """Never let this value reach a log of this process."""
+    """Never let this value be written by this process."""
     if len(secret) >= _SHORTEST:
         _KNOWN.add(secret)
 
