@@ -19,6 +19,8 @@ IN_PROGRESS = b"+WPI"
 SHORT_RETRIES = 3
 """Delayed naks of one stored message; longer waits are a schedule, so that they hold no place."""
 _V1_TOKENS = 9
+_DIGITS = 6
+"""A longer count is not ours."""
 
 
 @dataclass(slots=True)
@@ -52,7 +54,7 @@ class Delivery:
     def attempts_before(self) -> int:
         """The attempts used up before this copy was stored."""
         text = (self.message.headers or {}).get(ATTEMPTS, "0")
-        return int(text) if text.isascii() and text.isdigit() else 0
+        return int(text) if len(text) <= _DIGITS and text.isascii() and text.isdigit() else 0
 
     async def answer(self, connection: Connection, verb: bytes) -> None:
         """Answer once; a second answer is dropped."""

@@ -28,6 +28,8 @@ SOURCE = "/sealane/replay"
 """The source of events that were edited when they were replayed."""
 _NO_SUCH_SEQUENCE = (10043, 10057)
 """What the server says of a sequence that was deleted, and of one that never was."""
+_DIGITS = 19
+"""A longer number is not one of ours."""
 _STAYS_BEHIND = ("sealane-", "nats-")
 
 
@@ -102,11 +104,10 @@ async def with_replays(connection: Connection, letters: Iterable[DeadLetter]) ->
     found: dict[int, list[Replay]] = {}
     for worker in {letter.worker for letter in waiting}:
         async for stored in read_all(connection, retry_stream(worker), subject=f"retry.{worker}.>"):
-            origin = stored.headers.get(names.REPLAY_OF, "")
-            if origin.isascii() and origin.isdigit():
+            if origin := _number(stored.headers.get(names.REPLAY_OF)):
                 by = unquote(stored.headers.get(names.REPLAYED_BY, ""))
                 replay = Replay(stored.stream, stored.sequence, stored.at.isoformat(timespec="seconds"), by)
-                found.setdefault(int(origin), []).append(replay)
+                found.setdefault(origin, []).append(replay)
     return [replace(letter, replays=tuple(found.get(letter.sequence, ()))) for letter in waiting]
 
 
@@ -198,7 +199,7 @@ def _letter(stored: Stored) -> DeadLetter:
 
 
 def _number(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() else 0
+    return int(text) if text and len(text) <= _DIGITS and text.isascii() and text.isdigit() else 0
 
 
 def _missing(sequence: int) -> NotFound:

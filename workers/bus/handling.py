@@ -264,6 +264,7 @@ def _said(failure: Failure, envelope: Envelope, now: datetime, dead: PubAck | No
 def _first_seen(delivery: Delivery, now: datetime) -> datetime:
     text = (delivery.message.headers or {}).get(names.FIRST_SEEN)
     try:
-        return datetime.fromisoformat(text) if text else now
+        seen = datetime.fromisoformat(text) if text else now
     except ValueError:
         return now
+    return seen if seen.tzinfo is not None else now

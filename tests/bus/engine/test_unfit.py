@@ -1,5 +1,6 @@
 """What does not fit is a dead letter with its sentence, or refused at the door; odd but valid events arrive."""
 
+from datetime import timedelta
 from urllib.parse import unquote
 
 import pytest
@@ -11,7 +12,7 @@ from tests.bus.engine.conditions import answer, has, is_done
 from tests.bus.lane import Lane, until, worker
 from workers.bus import headers as names
 from workers.bus.publisher import Refused
-from workers.failures import PermanentError
+from workers.failures import NotYet, PermanentError
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,32 @@ async def test_odd_header_characters_arrive_as_they_were_sent(lane: Lane) -> Non
     (headers, _), *_ = await lane.messages("EVENTS")
     assert result["event"]["id"] == odd
     assert "X-Evil" not in headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{names.ATTEMPTS: "9" * 5000}, {names.ATTEMPTS: "-1"}, {names.FIRST_SEEN: "2026-01-01T00:00:00"}],
+    ids=["endless attempts", "no attempts", "no time zone"],
+)
+async def test_headers_of_ours_that_somebody_else_wrote_hold_nothing_up(lane: Lane, headers: dict[str, str]) -> None:
+    """Our own words about retries count only where they can be ours: the event is worked on like any other."""
+    called: list[str] = []
+
+    async def shaky(event: EchoRequested) -> EchoAnswered:
+        called.append(event.message)
+        if len(called) == 1:
+            raise NotYet("in a moment", after=timedelta(seconds=1))
+        return EchoAnswered(message=event.message)
+
+    wiring = worker(shaky)
+    await lane.provision(wiring)
+    await lane.publish(EchoRequested(message="x"), event_id="1", headers=headers)
+
+    async with lane.running(wiring):
+        await until(lambda: has(lane, "waiting", "done"))
+
+    assert await lane.count("DEAD") == 0
+    assert {result["attempt"] for result in await lane.results()} == {1}
 
 
 async def test_the_structured_mode_is_accepted_too(lane: Lane) -> None:
