@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from workers.bus.current import handled
 from workers.redaction import redact
 
 worker_name: contextvars.ContextVar[str | None] = contextvars.ContextVar("worker_name", default=None)
@@ -38,6 +39,8 @@ class JsonFormatter(logging.Formatter):
         }
         if (worker := getattr(record, "worker", None) or worker_name.get()) is not None:
             line["worker"] = worker
+        if (event := handled.get()) is not None:
+            line |= {"run": event.run, "event": event.id}
         line |= {name: getattr(record, name) for name in _FIELDS if getattr(record, name, None) is not None}
         if record.exc_info:
             line["stack"] = redact(self.formatException(record.exc_info))

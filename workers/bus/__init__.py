@@ -11,6 +11,6 @@ declares (AsyncAPI, handler tests); the engine carries, on nats-py's public API.
     deadletters, rescue    poison, and what cannot even be read
     line, lineguard        stop when most of it goes wrong, for all replicas
     claims                 one owner at a time, and the result remembered
-    progress, metrics, tracing   say what happens
+    progress, metrics, tracing, current   say what happens
     streams, provision, permissions   the server's side, as data
 """

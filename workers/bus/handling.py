@@ -19,6 +19,7 @@ from schemas.explanations import explain, findings
 from schemas.identity import run_id
 from workers.bus import headers as names
 from workers.bus.connection import Connection
+from workers.bus.current import handled
 from workers.bus.deadletters import bury, event_type_of
 from workers.bus.delivery import ACK, NAK, TERM, Delivery
 from workers.bus.followups import FollowUps, Ref
@@ -95,6 +96,7 @@ class Handling:
     async def _attempt(self, delivery: Delivery, envelope: Envelope, event: Event | None) -> str:
         progress = BusProgress(self._publisher, self._wiring.name, delivery, envelope)
         delivery.progress = progress
+        handled.set(envelope)
         emitted: list[Ref] = []
         try:
             await self._work(envelope, event, progress, emitted)

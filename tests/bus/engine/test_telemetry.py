@@ -1,5 +1,10 @@
 """Traces go from input to output to progress, and metrics know workers, not subjects."""
 
+import asyncio
+import io
+import json
+import logging
+
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -8,7 +13,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import REGISTRY, generate_latest
 
 from schemas.echoes import EchoAnswered, EchoRequested
+from schemas.identity import run_id
 from tests.bus.lane import Lane, until, worker
+from workers.app.logs import JsonFormatter
 from workers.failures import PermanentError
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -81,6 +88,34 @@ async def test_metrics_have_the_worker_and_the_outcome_and_no_subject(lane: Lane
     assert 'sealane_handled_total{outcome="dead",worker="traced"}' in text
     assert 'sealane_handling_seconds_count{worker="traced"}' in text
     assert "canary-subject" not in text
+
+
+async def test_every_line_that_is_logged_meanwhile_names_run_and_event(lane: Lane) -> None:
+    """Whoever writes it, in whichever thread: worker, library, verdict; and lines of two events stay apart."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonFormatter())
+
+    async def talkative(event: EchoRequested) -> EchoAnswered:
+        logging.getLogger("library").warning("about %s", event.message)
+        await asyncio.to_thread(logging.getLogger("library").warning, "below %s", event.message)
+        raise PermanentError(f"no {event.message}")
+
+    wiring = worker(talkative)
+    await lane.provision(wiring)
+    await lane.ask("one", "two")
+    logging.getLogger().addHandler(handler)
+    try:
+        async with lane.running(wiring):
+            await until(lambda: _results(lane, 2))
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    for name in ("one", "two"):
+        about = [line for line in lines if line["message"].endswith(f" {name}")]
+        assert [line["message"] for line in about] == [f"about {name}", f"below {name}", f"PermanentError: no {name}"]
+        assert {(line["event"], line["run"]) for line in about} == {(name, run_id("/tests", name))}
 
 
 async def _results(lane: Lane, at_least: int) -> bool:
