@@ -16,6 +16,8 @@ ACK = b"+ACK"
 NAK = b"-NAK"
 TERM = b"+TERM"
 IN_PROGRESS = b"+WPI"
+TICK = "tick."
+"""What the subjects of ticks begin with."""
 SHORT_RETRIES = 3
 """Delayed naks of one stored message; longer waits are a schedule, so that they hold no place."""
 _V1_TOKENS = 9

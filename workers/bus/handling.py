@@ -21,7 +21,7 @@ from workers.bus import headers as names
 from workers.bus.connection import Connection
 from workers.bus.current import handled
 from workers.bus.deadletters import bury, event_type_of
-from workers.bus.delivery import ACK, NAK, TERM, Delivery
+from workers.bus.delivery import ACK, NAK, TERM, TICK, Delivery
 from workers.bus.followups import FollowUps, Ref
 from workers.bus.metrics import Metrics
 from workers.bus.progress import BusProgress
@@ -36,7 +36,6 @@ from workers.ports import Progress
 log = logging.getLogger(__name__)
 _STORE_AGAIN = b'-NAK {"delay": 5000000000}'
 _OF_ONE_MESSAGE = frozenset({Progress, Envelope})
-TICK = "tick."
 
 
 class UnfitError(Exception):
@@ -148,6 +147,8 @@ class Handling:
             raise UnfitError(
                 "envelope", f"ce-type is {envelope.type!r}, but the subject says {promised!r}: send both alike"
             )
+        if promised == f"{TICK}{self._wiring.name}":
+            return envelope, None
         if envelope.hops > HOPS_LIMIT:
             raise UnfitError(
                 "hops", f"{envelope.hops} causes led to this event, more than {HOPS_LIMIT}: a loop of events", envelope
@@ -204,6 +205,7 @@ class Handling:
                     self._wiring.name,
                     delivery,
                     failure,
+                    envelope,
                     first_seen=_first_seen(delivery, now),
                     now=now,
                 )

@@ -6,10 +6,11 @@ server strips `Nats-Msg-Id` from it, so identity stays in the `ce-` headers.
 
 from datetime import datetime
 
+from schemas.envelope import Envelope
 from schemas.identity import digest_of
 from workers.bus import headers as names
 from workers.bus.deadletters import event_type_of
-from workers.bus.delivery import Delivery
+from workers.bus.delivery import TICK, Delivery
 from workers.bus.publisher import Publisher
 from workers.bus.verdict import Failure
 
@@ -17,14 +18,26 @@ _KEPT = ("ce-", "traceparent", "tracestate", "content-type")
 
 
 async def schedule_retry(
-    publisher: Publisher, worker: str, delivery: Delivery, failure: Failure, *, first_seen: datetime, now: datetime
+    publisher: Publisher,
+    worker: str,
+    delivery: Delivery,
+    failure: Failure,
+    envelope: Envelope,
+    *,
+    first_seen: datetime,
+    now: datetime,
 ) -> None:
-    """Store the schedule of a retry; repeated for the same delivery it is a duplicate."""
+    """Store the schedule of a retry; repeated for the same delivery it is a duplicate.
+
+    A tick has no attributes of its own, so that of its first handling travel with it: its run stays one.
+    """
     message = delivery.message
     key = digest_of("retry", worker, delivery.stream, str(delivery.sequence))
     used = delivery.attempt if failure.counts else delivery.attempt - 1
     at = (now + failure.after).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     headers = {name: value for name, value in (message.headers or {}).items() if name.lower().startswith(_KEPT)}
+    if message.subject.startswith(TICK):
+        headers |= envelope.headers()
     headers |= {
         names.ATTEMPTS: str(used),
         names.FIRST_SEEN: first_seen.isoformat(timespec="milliseconds"),
