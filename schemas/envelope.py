@@ -84,8 +84,9 @@ class Envelope:
             "ce-type": encoded(self.type),
             "ce-run": self.run,
             "ce-time": self.time or now(),
-            "ce-hops": str(self.hops),
         }
+        if self.hops:
+            headers["ce-hops"] = str(self.hops)
         if self.subject:
             headers["ce-subject"] = encoded(self.subject)
         if self.cause:

@@ -74,7 +74,7 @@ def plain_headers(cause: dict[str, str], event: ImageAttested) -> dict[str, str]
         "ce-type": ImageAttested.event_type,
         "ce-run": cause["ce-run"],
         "ce-time": now(),
-        "ce-hops": str(int(cause["ce-hops"]) + 1),
+        "ce-hops": str(int(cause.get("ce-hops", "0")) + 1),
         "ce-subject": event.image,
         "ce-cause": cause["Nats-Msg-Id"],
         "content-type": "application/json",

@@ -161,8 +161,7 @@ class Engine:
             return
         if outcome == "retry":
             self.hold.judged(delivery)
-        self.metrics.handled[outcome].inc()
-        self.metrics.seconds.observe(time.monotonic() - delivery.started_at)
+        self.metrics.ended(outcome, time.monotonic() - delivery.started_at)
         self.line.note(outcome)
         if self.hold.single:
             self._outcomes.put_nowait(outcome)
@@ -192,7 +191,7 @@ class Engine:
             except nats.errors.Error as error:
                 log.warning("%d messages are not handed back, their leases run out instead: %s", len(deliveries), error)
                 return
-            self.metrics.handled["back"].inc()
+            self.metrics.handled["back"] += 1
 
     # ── pulling ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -243,8 +242,8 @@ class Engine:
         silent = 0
         while True:
             await asyncio.sleep(_LIVENESS_INTERVAL)
-            self.metrics.held.set(len(self.hold))
-            self.metrics.stopped.set(self.line.stopped is not None)
+            self.metrics.held = len(self.hold)
+            self.metrics.stopped = self.line.stopped is not None
             alive = await self.incoming.alive() is not None or not self.incoming.client.is_connected
             silent = 0 if alive else silent + 1
             if silent < 2:  # noqa: PLR2004 - one slow answer is no death

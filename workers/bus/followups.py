@@ -57,7 +57,10 @@ class FollowUps:
             envelope.headers(),
             message_id=envelope.message_id,
         )
-        (self._metrics.repeats if ack.duplicate else self._metrics.emitted).inc()
+        if ack.duplicate:
+            self._metrics.repeats += 1
+        else:
+            self._metrics.emitted += 1
         return {
             "type": envelope.type,
             "source": envelope.source,

@@ -52,7 +52,7 @@ async def examine(engine: "Engine") -> Health:
         reasons.append("not connected to NATS")
     elif not engine.draining:
         lag = await _lag(engine, reasons)
-    engine.metrics.lag.set(sum(lag.values()))
+    engine.metrics.lag = sum(lag.values())
     return Health(name, live=live, ready=not reasons, reasons=tuple(reasons), lag=lag)
 
 
@@ -66,7 +66,7 @@ async def _watch_fullness(api: JetStreamApi, engine: "Engine") -> None:
         info = await api.stream(stream)
         if info is None:
             continue
-        engine.metrics.fullness.labels(stream).set(fullness(info) or 0.0)
+        engine.metrics.fullness[stream] = fullness(info) or 0.0
         if (sentence := alarm(info)) is not None:
             log.error(sentence)
 

@@ -24,8 +24,8 @@ async def test_a_killed_server_loses_nothing_and_repeats_nothing(lane: Lane, nat
     async with lane.running(wiring) as engine:
         publishing = asyncio.create_task(lane.ask(*messages))
         for _ in range(2):
-            before = engine.metrics.handled["done"]._value.get()
-            await until(lambda before=before: engine.metrics.handled["done"]._value.get() > before + 100)
+            before = engine.metrics.handled["done"]
+            await until(lambda before=before: engine.metrics.handled["done"] > before + 100)
             await nats_server.kill()
             await nats_server.start()
         await publishing
