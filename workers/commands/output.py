@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DATA = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Folder of the local world; default: SEALANE_DATA.")
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Folder of the local world; default: SEALANE_DATA, else .sealane."),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="Write JSON lines, for programs.")]
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -55,14 +56,11 @@ def write_json(record: Mapping[str, Any]) -> None:
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Write rows under their columns, or the sentence for none."""
-    from rich.table import Table
-    from rich.text import Text
+    from workers.commands.tables import print_table
 
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for row in rows:
-        table.add_row(*(Text(one_line("" if cell is None else str(cell))) for cell in row))
-    if table.row_count:
-        console().print(table)
+    texts = [[one_line("" if cell is None else str(cell)) for cell in row] for row in rows]
+    if texts:
+        print_table(console(), columns, texts)
     else:
         typer.echo(empty, err=True)
 
