@@ -50,6 +50,14 @@ async def test_the_port_given_is_the_port_used(tmp_path: Path) -> None:
         assert server.port == port
 
 
+async def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    """Spaces, quotes and letters beyond ASCII reach the server's configuration as they are."""
+    async with NatsServer(tmp_path / 'Müllers "box" 箱') as server:
+        await _store(server, b"kept")
+
+        assert await _first(server) == b"kept"
+
+
 async def test_a_port_that_is_taken_is_an_error_that_says_so(tmp_path: Path) -> None:
     """Two servers cannot share a port; the error carries the server's own words."""
     async with NatsServer(tmp_path / "one") as one:

@@ -154,22 +154,22 @@ class NatsServer:
         file = self.folder / "nats-server.conf"
         file.touch(mode=0o600)
         file.chmod(0o600)
-        file.write_text(self._configuration())
+        file.write_text(self._configuration(), encoding="utf-8")
 
     def _configuration(self) -> str:
         folder = self.folder.absolute()
         lines = [
-            f"server_name: {json.dumps(self._name)}",
+            f"server_name: {_quoted(self._name)}",
             f'listen: "127.0.0.1:{-1 if self._port is None else self._port}"',
-            f"ports_file_dir: {json.dumps(str(self._ports.absolute()))}",
-            f"log_file: {json.dumps(str(self.log_file.absolute()))}",
+            f"ports_file_dir: {_quoted(str(self._ports.absolute()))}",
+            f"log_file: {_quoted(str(self.log_file.absolute()))}",
             "logfile_size_limit: 16MB",
             "logfile_max_num: 3",
             f"max_payload: {self.max_payload}",
             # Subjects of acknowledgements in their second form end nats-py's read loop in ordered consumers.
             "feature_flags { js_ack_fc_v2: false }",
             "jetstream {",
-            f"  store_dir: {json.dumps(str(folder / 'store'))}",
+            f"  store_dir: {_quoted(str(folder / 'store'))}",
             "  sync_interval: 1s",
             f"  max_file_store: {MAX_STORE}",
             "}",
@@ -236,6 +236,11 @@ class NatsServer:
             if file.exists() and (lines := file.read_text(errors="replace").strip().splitlines()):
                 return lines[-1]
         return "it said nothing"
+
+
+def _quoted(text: str) -> str:
+    r"""Return a string of the configuration: quoted as in JSON, but the server knows no escape `\u`."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _binary() -> str:
