@@ -39,8 +39,17 @@ async def bury(
     headers = {name: value for name, value in original.items() if name.lower().startswith(_KEPT) or name in _OURS}
     headers |= _why(worker, failure, attempts) | {names.ORIGIN_STREAM: stream, names.ORIGIN_SEQUENCE: str(sequence)}
     return await publisher.publish(
-        f"dead.{worker}.{event_type}", body, headers, message_id=digest_of("dead", stream, worker, str(sequence))
+        f"dead.{worker}.{event_type}", body, headers, message_id=copy_id("dead", worker, stream, sequence, original)
     )
+
+
+def copy_id(purpose: str, worker: str, stream: str, sequence: int, original: Mapping[str, str]) -> str:
+    """Return the message id of what is stored in place of a message, the same when the message comes again.
+
+    The place alone would not do: a stream made anew counts from 1 again, and the server would swallow the copy.
+    """
+    identity = [value for name, value in sorted(original.items()) if name.lower() in {"ce-id", "ce-source"}]
+    return digest_of(purpose, worker, stream, str(sequence), *identity)
 
 
 async def bury_unreadable(
@@ -59,7 +68,10 @@ async def bury_unreadable(
         names.DEAD_BLOCK: b64encode(block[:_BLOCK_LIMIT]).decode(),
     }
     return await publisher.publish(
-        f"dead.{worker}.{event_type}", body, headers, message_id=digest_of("dead", stream, worker, str(sequence))
+        f"dead.{worker}.{event_type}",
+        body,
+        headers,
+        message_id=copy_id("dead", worker, stream, sequence, {"ce-id": headers[names.DEAD_BLOCK]}),
     )
 
 

@@ -7,9 +7,8 @@ server strips `Nats-Msg-Id` from it, so identity stays in the `ce-` headers.
 from datetime import datetime
 
 from schemas.envelope import Envelope
-from schemas.identity import digest_of
 from workers.bus import headers as names
-from workers.bus.deadletters import event_type_of
+from workers.bus.deadletters import copy_id, event_type_of
 from workers.bus.delivery import TICK, Delivery
 from workers.bus.publisher import Publisher
 from workers.bus.verdict import Failure
@@ -32,7 +31,7 @@ async def schedule_retry(
     A tick has no attributes of its own, so that of its first handling travel with it: its run stays one.
     """
     message = delivery.message
-    key = digest_of("retry", worker, delivery.stream, str(delivery.sequence))
+    key = copy_id("retry", worker, delivery.stream, delivery.sequence, message.headers or {})
     used = delivery.attempt if failure.counts else delivery.attempt - 1
     at = (now + failure.after).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     headers = {name: value for name, value in (message.headers or {}).items() if name.lower().startswith(_KEPT)}

@@ -53,6 +53,28 @@ async def test_what_does_not_fit_is_a_dead_letter_with_its_sentence(
     assert called == ["afterwards"]
 
 
+async def test_a_stream_made_anew_begins_its_numbers_again_and_no_failure_is_taken_for_an_old_one(lane: Lane) -> None:
+    """Neither the dead letter nor the scheduled retry of a new event 1 is swallowed as a repeat of the old event 1."""
+
+    async def picky(event: EchoRequested) -> None:
+        if event.message == "never":
+            raise PermanentError("never")
+        raise NotYet("later", after=timedelta(minutes=5))
+
+    wiring = worker(picky)
+    await lane.provision(wiring)
+    for generation in ("old", "new"):
+        for message in ("never", "later"):
+            await lane.publish(EchoRequested(message=message), event_id=f"{generation} {message}")
+        async with lane.running(wiring):
+            await until(lambda: is_done(lane, "picky"))
+        await lane.connection.client.jetstream().delete_stream("EVENTS")
+        await lane.provision(wiring)
+
+    assert await lane.count("DEAD") == 2
+    assert await lane.count("RETRY_picky") == 2
+
+
 async def test_odd_header_characters_arrive_as_they_were_sent(lane: Lane) -> None:
     """Spaces, quotes, percent signs, line breaks and other scripts are percent-encoded on the way."""
     odd = 'a "b" 100%\r\nX-Evil: 1 — 港'
