@@ -3,10 +3,12 @@
 from prometheus_client import REGISTRY
 
 from schemas.echoes import EchoRequested
+from tests.bus.engine.conditions import is_done
 from tests.bus.lane import Lane, until, worker
 from workers.bus.engine import Engine
 from workers.bus.fullness import alarm, fullness
 from workers.bus.jetstream import JetStreamApi
+from workers.failures import PermanentError
 
 
 async def quiet(event: EchoRequested) -> None:
@@ -35,3 +37,25 @@ async def test_an_almost_full_stream_is_an_alarm_and_a_figure(lane: Lane) -> Non
     assert sentence is not None
     assert "sealane streams apply" in sentence
     assert (REGISTRY.get_sample_value("sealane_stream_fullness", {"stream": "EVENTS"}) or 0) > 0.8
+
+
+async def test_a_poisoned_event_stays_on_the_bus_while_there_is_no_room_for_its_dead_letter(lane: Lane) -> None:
+    """It is not terminated before its letter is stored: it comes again until there is room."""
+
+    async def never(event: EchoRequested) -> None:
+        raise PermanentError("z" * 3000)
+
+    wiring = worker(never)
+    await lane.provision(wiring, dead_bytes=2000)
+    await lane.ask("x")
+    async with lane.running(wiring) as engine:
+        await until(lambda: engine.metrics.handled["retry"] > 0, what="its letter was refused")
+        assert await lane.pending("EVENTS", "never") == (0, 1)
+        assert await lane.count("DEAD") == 0
+        await lane.provision(wiring)
+        await until(lambda: _is_buried(lane), what="there is room for the letter")
+        await until(lambda: is_done(lane, "never"))
+
+
+async def _is_buried(lane: Lane) -> bool:
+    return await lane.count("DEAD") == 1
