@@ -59,6 +59,9 @@ async def test_workers_says_what_each_may_do(offline: Sealane) -> None:
     assert (echo["consumes"], echo["emits"], echo["ports"]) == (["echo.requested"], ["echo.answered"], ["Progress"])
     assert "echo.answered" in echo["permissions"]["publish"]
     assert "image.pushed" not in echo["permissions"]["publish"]
+    assert echo["google_roles"] == []
+    [attest] = [line for line in records.lines if line["worker"] == "attest"]
+    assert {"roles/cloudkms.signerVerifier", "roles/artifactregistry.reader"} < set(attest["google_roles"])
     assert "progress.echo.>" in table.out
     assert "$JS" not in table.out
 

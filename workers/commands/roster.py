@@ -9,11 +9,17 @@ from workers.commands.output import JSON, examples, write_records
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("workers", epilog=examples("sealane workers", "sealane workers --json | jq .permissions"))(list_workers)
+    app.command(
+        "workers",
+        epilog=examples("sealane workers", "sealane workers --json | jq .google_roles"),
+    )(list_workers)
 
 
 def list_workers(*, as_json: JSON = False) -> None:
-    """List the workers: what they consume, emit and need, and what they may do on the bus (in full with --json)."""
+    """List the workers: what they consume, emit, need, and may do.
+
+    What each may do on the bus, and the IAM roles that its ports need at Google, are there in full with --json.
+    """
     columns = {
         "WORKER": lambda record: record["worker"],
         "CONSUMES": lambda record: ", ".join(record["consumes"]) or (record["tick"] or ""),
@@ -26,6 +32,7 @@ def list_workers(*, as_json: JSON = False) -> None:
 
 
 def _records() -> list[dict[str, Any]]:
+    from workers.adapters.google.roles import roles_of
     from workers.bus.permissions import derive, identity_of, permissions_table
     from workers.bus.rooms import all_wirings
 
@@ -42,6 +49,7 @@ def _records() -> list[dict[str, Any]]:
             "concurrency": wiring.card.concurrency,
             "attempts": wiring.card.attempts,
             "permissions": rows[identity_of(name)],
+            "google_roles": list(roles_of(wiring.asked)),
         }
         for name, wiring in wirings.items()
     ]
