@@ -85,6 +85,7 @@ class Engine:
         self._handling: Handling
         self._outcomes: asyncio.Queue[str] = asyncio.Queue()
         self._ended = 0
+        self._unread = False
 
     @property
     def consumers(self) -> list[tuple[str, str]]:
@@ -172,17 +173,17 @@ class Engine:
                 await pull.ask()
 
     async def _run_alone(self, delivery: Delivery) -> str:
-        """Run a suspect: the lone run is counted before it begins and forgotten once there is a verdict."""
+        """Run a suspect: the lone run is counted before it begins, and only the death of the process leaves it so."""
         message = f"{delivery.stream}:{delivery.sequence}"
         name = self.wiring.name
         deaths = await begin_lone_run(self.outgoing, self.publisher, name, message)
-        if deaths >= LONE_DEATHS:
-            outcome = await self._handling.crashed(delivery, deaths)
-        else:
+        try:
+            if deaths >= LONE_DEATHS:
+                return await self._handling.crashed(delivery, deaths)
             log.warning("message %s was delivered %d times: it runs alone", message, delivery.delivered)
-            outcome = await self._handling.handle(delivery)
-        await end_lone_run(self.outgoing, self.publisher, name, message)
-        return outcome
+            return await self._handling.handle(delivery)
+        finally:
+            await end_lone_run(self.outgoing, self.publisher, name, message)
 
     async def _hand_back(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
@@ -196,7 +197,7 @@ class Engine:
     # ── pulling ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _start_pulls(self) -> None:
-        if self.draining or self.pulls:
+        if self.draining or self.pulls or self._unread:
             return
         self.pulls = [
             Pull(
@@ -246,27 +247,32 @@ class Engine:
             self.metrics.stopped = self.line.stopped is not None
             alive = await self.incoming.alive() is not None or not self.incoming.client.is_connected
             silent = 0 if alive else silent + 1
-            if silent < 2:  # noqa: PLR2004 - one slow answer is no death
-                continue
-            silent = 0
             try:
-                await self._replace_incoming()
+                if silent >= 2:  # noqa: PLR2004 - one slow answer is no death
+                    silent = 0
+                    await self._replace_incoming()
+                if self._unread:
+                    await self._bury_unread()
             except (SealaneError, nats.errors.Error, TimeoutError) as error:
-                log.warning("the incoming connection cannot be replaced yet: %s", error)
+                log.warning("what cannot be read is not buried yet: %s", error)
 
     async def _replace_incoming(self) -> None:
         log.error("the incoming connection of %s no longer reads: replacing it", self.wiring.name)
-        pulling = bool(self.pulls)
         old, self.incoming = self.incoming, await self._connect()
+        self._unread = True
         pulls, self.pulls = self.pulls, []
         for pull in pulls:
             pull.abandon()
         await old.client.close()
+
+    async def _bury_unread(self) -> None:
+        """Bury what ended the read loop, and only then pull again: it would come first, and end the next one."""
         for stream, consumer in self.consumers:
             await bury_what_cannot_be_read(
                 self.outgoing, self.publisher, worker=self.wiring.name, stream=stream, consumer=consumer
             )
-        if pulling:
+        self._unread = False
+        if self.line.stopped is None:
             await self._start_pulls()
 
     async def _drain(self) -> None:

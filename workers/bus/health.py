@@ -42,6 +42,8 @@ async def examine(engine: "Engine") -> Health:
     reasons += [f"pull from {pull.stream}: {pull.trouble}" for pull in engine.pulls if pull.trouble]
     if engine.draining:
         reasons.append("it is draining")
+    elif not engine.pulls and engine.line.stopped is None:
+        reasons.append("it does not pull: something on the stream cannot be read and is being buried")
     if engine.line.stopped is not None:
         state = engine.line.stopped
         reasons.append(

@@ -6,11 +6,7 @@ from datetime import timedelta
 
 from schemas.echoes import EchoAnswered, EchoRequested
 from tests.bus.engine.child import CULPRIT, wirings
-from tests.bus.engine.conditions import (
-    answered,
-    is_done,
-    spawn,
-)
+from tests.bus.engine.conditions import answer, answered, is_done, not_ready, publish_raw, spawn
 from tests.bus.lane import Lane, until, worker
 from workers.bus import headers as names
 from workers.bus.line import read_line
@@ -162,3 +158,42 @@ async def test_a_killed_process_loses_nothing_and_repeats_nothing(lane: Lane) ->
         second.wait()
 
     assert await lane.answers() == sorted(messages)
+
+
+async def test_what_cannot_be_read_waits_for_a_place_among_the_dead(lane: Lane) -> None:
+    """While DEAD is away nothing is pulled and readiness says why; once it is back, burial and work go on."""
+    wiring = worker(answer, ack_wait=timedelta(seconds=2))
+    await lane.provision(wiring)
+    await lane.connection.client.jetstream().delete_stream("DEAD")
+    await publish_raw(lane.url, "echo.requested", b"NATS/1.0", b"unreadable")
+    await lane.ask("after")
+
+    async with lane.running(wiring) as engine:
+        await until(lambda: not_ready(engine, "cannot be read"), within=60, what="readiness says why")
+        await lane.provision(wiring)
+        await until(lambda: is_done(lane, "answer"), within=90, what="everything is acknowledged")
+
+    assert await lane.count("DEAD") == 1
+    assert await lane.answers() == ["after"]
+
+
+async def test_a_lone_run_that_a_stop_interrupts_is_no_death(lane: Lane) -> None:
+    """A suspect handed back at a graceful stop counts nothing towards the fuse."""
+    running = asyncio.Event()
+
+    async def endless(event: EchoRequested) -> EchoAnswered:
+        running.set()
+        await asyncio.Event().wait()
+        return EchoAnswered(message=event.message)
+
+    wiring = worker(endless)
+    await lane.provision(wiring)
+    await lane.ask("x")
+    for _ in range(3):
+        running.clear()
+        async with lane.running(wiring, grace=0.1):
+            await asyncio.wait_for(running.wait(), 30)
+
+    state, _ = await read_line(lane.connection, "endless")
+    assert state.lone_runs == {}
+    assert await lane.count("DEAD") == 0
