@@ -76,3 +76,10 @@ def test_ordinary_text_is_left_alone() -> None:
     text = "europe-docker.pkg.dev/acme/shop@sha256:" + "a" * 64 + " signed for projects/acme/attestors/ci"
 
     assert redact(text) == text
+
+
+def test_line_for_people_cannot_steer_the_terminal() -> None:
+    """Somebody else's words, such as the reason of a stopped line, are only words."""
+    line = PeopleFormatter().format(record("stopped: \x1b[2J\u202egone"))
+
+    assert line.endswith("stopped: \\u001b[2J\\u202egone")

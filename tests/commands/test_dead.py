@@ -53,7 +53,7 @@ async def test_list_says_who_gave_up_what_and_why(lane: Lane, sealane: Sealane) 
         (1, "echo.requested", "hello", "permanent"),
         (2, "echo.requested", "other", "permanent"),
     ]
-    assert (none.code, none.out, none.err) == (0, "", "There are no dead letters.\n")
+    assert (none.code, none.out, none.err) == (0, "", "There are no dead letters that 'attest' gave up.\n")
 
 
 async def test_show_tells_everything(lane: Lane, sealane: Sealane) -> None:
@@ -198,3 +198,11 @@ async def test_replay_needs_a_choice(lane: Lane, sealane: Sealane) -> None:
     """Neither nothing nor everything is replayed by mistake."""
     assert "say which to replay" in (await sealane("dead", "replay")).err
     assert "--all needs --worker" in (await sealane("dead", "replay", "--all")).err
+
+
+async def test_empty_list_names_what_was_asked_for(lane: Lane, sealane: Sealane) -> None:
+    """Who mistypes a worker does not believe that nothing is dead."""
+    await kill(lane, "hello")
+    done = await sealane("dead", "list", "--worker", "eco", "--type", "echo.requested")
+
+    assert (done.code, done.err) == (0, "There are no dead letters of type 'echo.requested' that 'eco' gave up.\n")

@@ -9,6 +9,7 @@ from typing import Any
 
 from workers.bus.current import handled
 from workers.redaction import redact
+from workers.terminal import safe
 
 worker_name: contextvars.ContextVar[str | None] = contextvars.ContextVar("worker_name", default=None)
 """The worker in whose engine a line is written; tasks inherit it."""
@@ -57,4 +58,4 @@ class PeopleFormatter(logging.Formatter):
         text = f"{clock} {worker_name.get() or 'sealane'}: {level}{record.getMessage()}"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
-        return redact(text)
+        return safe(redact(text))

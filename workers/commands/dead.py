@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workers.commands.operating import as_operator
-from workers.commands.output import DATA, JSON, console, examples, is_person, one_line, safe, write_json, write_records
+from workers.commands.output import (
+    DATA,
+    JSON,
+    console,
+    examples,
+    is_person,
+    local_time,
+    one_line,
+    write_json,
+    write_records,
+)
 from workers.failures import Invalid
+from workers.terminal import safe
 
 if TYPE_CHECKING:
     from workers.bus.connection import Connection
@@ -33,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 @dead.command("list", epilog=examples("sealane dead list", "sealane dead list --worker attest --json | jq -r .reason"))
 def list_letters(*, worker: WORKER = None, event_type: TYPE = None, data: DATA = None, as_json: JSON = False) -> None:
-    """List the dead letters, oldest first, and whether they were replayed."""
+    """List the dead letters, oldest first, and how often replayed."""
 
     async def read(connection: "Connection") -> "list[DeadLetter]":
         from workers.bus.graveyard import read_letters, with_replays
@@ -44,7 +55,7 @@ def list_letters(*, worker: WORKER = None, event_type: TYPE = None, data: DATA =
     records = [_record(letter) for letter in as_operator(data, read)]
     columns = {
         "SEQ": lambda record: record["sequence"],
-        "WHEN": lambda record: record["at"][:19],
+        "WHEN": lambda record: local_time(record["at"]),
         "WORKER": lambda record: record["worker"],
         "TYPE": lambda record: record["type"],
         "ABOUT": lambda record: record.get("subject", ""),
@@ -52,12 +63,12 @@ def list_letters(*, worker: WORKER = None, event_type: TYPE = None, data: DATA =
         "REPLAYED": lambda record: len(record["replays"]) or "",
         "WHY": lambda record: record["message"],
     }
-    write_records(records, columns, as_json=as_json, empty="There are no dead letters.")
+    write_records(records, columns, as_json=as_json, empty=f"There are no dead letters{_only(worker, event_type)}.")
 
 
 @dead.command(epilog=examples("sealane dead show 7", "sealane dead show 7 --json | jq .body"))
 def show(sequence: SEQUENCE, *, data: DATA = None, as_json: JSON = False) -> None:
-    """Show all that is known of a dead letter: the event, the failure, the stack, its replays."""
+    """Show all of a dead letter: event, failure, stack, replays."""
 
     async def read(connection: "Connection") -> "DeadLetter":
         from workers.bus.graveyard import read_letter
@@ -101,10 +112,10 @@ def replay(
     data: DATA = None,
     as_json: JSON = False,
 ) -> None:
-    """Give dead letters back to the workers which gave them up, their attempts forgotten.
+    """Give dead letters back to the workers which gave them up.
 
-    With --all, those that were replayed already are left out. A replay keeps the event's identity; with --set it is a
-    new event, caused by the original.
+    Their attempts are forgotten. With --all, those that were replayed already are left out. A replay keeps the
+    event's identity; with --set it is a new event, caused by the original.
     """
     _check_choice(sequences, every=every, worker=worker)
 
@@ -136,6 +147,12 @@ def drop(
             typer.echo(f"dropped {sequence}")
 
     as_operator(data, work)
+
+
+def _only(worker: str | None, event_type: str | None) -> str:
+    """Say which were asked for, so that a mistyped name is seen."""
+    of_type = f" of type {one_line(event_type)!r}" if event_type else ""
+    return of_type + (f" that {one_line(worker)!r} gave up" if worker else "")
 
 
 def _check_choice(sequences: Sequence[int] | None, *, every: bool, worker: str | None) -> None:

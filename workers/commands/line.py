@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workers.commands.operating import as_operator
-from workers.commands.output import DATA, JSON, examples, one_line, write_records
+from workers.commands.output import DATA, JSON, examples, local_time, one_line, write_records
 from workers.failures import Invalid
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 @line.command(epilog=examples("sealane line show", "sealane line show attest --json"))
 def show(worker: ONE = None, *, data: DATA = None, as_json: JSON = False) -> None:
-    """Show whether each worker's line runs, and if not, since when, by whom and why."""
+    """Show whether each line runs; if not, since when, by whom, and why."""
     names = [_known(worker)] if worker else _names()
 
     async def read(connection: "Connection") -> "list[LineState]":
@@ -37,7 +37,7 @@ def show(worker: ONE = None, *, data: DATA = None, as_json: JSON = False) -> Non
     columns = {
         "WORKER": lambda record: record["worker"],
         "LINE": lambda record: record["state"],
-        "SINCE": lambda record: (record["since"] or "")[:19],
+        "SINCE": lambda record: local_time(record["since"]),
         "BY": lambda record: record["by"] or "",
         "WHY": lambda record: record["reason"] or "",
         "GOES ON": lambda record: record["goes_on"],

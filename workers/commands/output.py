@@ -1,13 +1,15 @@
 """How commands speak: tables for people, JSON lines for programs, nothing that could steer a terminal."""
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from workers.terminal import safe
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +19,6 @@ DATA = Annotated[
     typer.Option("--data", metavar="DIR", help="Folder of the local world; default: SEALANE_DATA, else .sealane."),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="Write JSON lines, for programs.")]
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _WIDE = 100_000
 
 
@@ -26,14 +27,14 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def safe(text: str) -> str:
-    r"""Return a text with control and direction characters spelled out, so that an event cannot steer a terminal."""
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
 def one_line(text: str) -> str:
     """Return a text as one safe line."""
     return safe(" ".join(text.split()))
+
+
+def local_time(at: str | None) -> str:
+    """Return an ISO 8601 time as the clock of this machine shows it, as the lines of `sealane tail` do."""
+    return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M:%S}" if at else ""
 
 
 def is_person() -> bool:
