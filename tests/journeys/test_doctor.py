@@ -61,3 +61,18 @@ async def test_a_deleted_stream_is_found_and_mended(start: Start) -> None:
     applied = sealane("streams", "apply", "--data", str(up.data))
     assert applied.returncode == 0, applied.stderr
     assert [found["good"] for found in streams()] == [True]
+
+
+def test_a_stopped_line_is_said_once(start: Start) -> None:
+    """Nobody is told to start a worker that runs: its line is what must be resumed."""
+    up = start("up").ready()
+    assert sealane("line", "stop", "echo", "--reason", "a try", "--data", str(up.data)).returncode == 0
+
+    def wrong() -> list[str]:
+        found = map(json.loads, sealane("doctor", "--json", "--data", str(up.data)).stdout.splitlines())
+        return [f"{finding['subject']} {finding['said']}" for finding in found if not finding["good"]]
+
+    (only,) = wrong()
+    assert only.startswith("echo stopped since ")
+    assert "a try; `sealane line resume echo`" in only
+    assert sealane("line", "resume", "echo", "--data", str(up.data)).returncode == 0

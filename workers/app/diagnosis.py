@@ -20,7 +20,7 @@ from workers.bus.rooms import all_wirings
 from workers.bus.streams import DEAD, topology
 from workers.bus.wiring import Wiring
 from workers.failures import NotFound, SealaneError
-from workers.gateway.health import examine
+from workers.gateway.health import WorkerState, examine
 from workers.ports import Attestations, Attestors, Images, SigningKeys
 from workers.settings import Settings
 
@@ -73,14 +73,24 @@ async def _bus(connection: Connection, settings: Settings, wirings: dict[str, Wi
     for stream in health.streams:
         if stream.alarm is not None:
             yield Finding("streams", stream.name, good=False, said=stream.alarm)
+    lines = {name: await _line(connection, name) for name in wirings}
     for worker in health.workers:
-        good = worker.problem is None and worker.present
-        absent = f"no process asks for work, {worker.lag} wait: `sealane worker {worker.name}`"
-        said = worker.problem or (f"at work, {worker.lag} not done" if worker.present else absent)
-        yield Finding("workers", worker.name, good, said)
-    for name in wirings:
-        yield await _line(connection, name)
+        yield _worker(worker, stopped=worker.name in lines and not lines[worker.name].good)
+    for finding in lines.values():
+        yield finding
     yield await _dead_letters(connection)
+
+
+def _worker(worker: WorkerState, *, stopped: bool) -> Finding:
+    """Judge a worker; one whose line is stopped asks for nothing, which is wrong once: at its line."""
+    if worker.problem is not None:
+        return Finding("workers", worker.name, False, worker.problem)
+    if worker.present:
+        return Finding("workers", worker.name, True, f"at work, {worker.lag} not done")
+    if stopped:
+        return Finding("workers", worker.name, True, f"asks for nothing while its line is stopped, {worker.lag} wait")
+    said = f"no process asks for work, {worker.lag} wait: `sealane worker {worker.name}`"
+    return Finding("workers", worker.name, False, said)
 
 
 async def _line(connection: Connection, worker: str) -> Finding:
@@ -90,7 +100,8 @@ async def _line(connection: Connection, worker: str) -> Finding:
         return Finding("lines", worker, False, str(error))
     if line.state == "running":
         return Finding("lines", worker, True, "runs")
-    said = f"stopped since {line.since} by {line.by}: {line.reason}; `sealane line resume {worker}` once it is mended"
+    since = f"{line.since.astimezone():%Y-%m-%d %H:%M:%S}" if line.since else "an unknown time"
+    said = f"stopped since {since} by {line.by}: {line.reason}; `sealane line resume {worker}` once it is mended"
     return Finding("lines", worker, False, said)
 
 
