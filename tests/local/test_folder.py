@@ -80,3 +80,10 @@ def test_token_is_kept_and_private(tmp_path: Path) -> None:
     assert folder.token() == WorldFolder(tmp_path).token()
     assert len(folder.token()) >= 32
     assert stat.S_IMODE(folder.token_file.stat().st_mode) == 0o600
+
+
+async def test_what_cannot_be_a_folder_is_said(tmp_path: Path) -> None:
+    """A file in its place is named, with what to do."""
+    (tmp_path / "file").touch()
+    with pytest.raises(FolderError, match=r"file cannot be the folder of a local world .*: name one that may be"):
+        await WorldFolder(tmp_path / "file").lock()

@@ -57,9 +57,14 @@ class WorldFolder:
         return self.root / "logs"
 
     async def lock(self) -> None:
-        """Take the folder for this process. Raises FolderError naming who holds it."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        """Take the folder for this process. Raises FolderError naming who holds it, or why it is none."""
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise FolderError(
+                f"{self.root} cannot be the folder of a local world ({error.strerror}): name one that may be written"
+            ) from error
         if not await _lock_patiently(descriptor):
             holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip()
             os.close(descriptor)
