@@ -31,7 +31,7 @@ async def test_tail_of_a_run_shows_it_from_the_start_and_ends_with_it(lane: Lane
     assert (done.code, done.err) == (0, "")
     assert "heard 'hello'" in done.out
     assert "other" not in done.out
-    assert f"run {RUN} is done" in done.out
+    assert f"run {RUN} done" in done.out
 
 
 async def test_tail_of_a_run_that_failed_exits_1(lane: Lane, sealane: Sealane) -> None:
@@ -138,3 +138,23 @@ async def test_no_runs_is_said(lane: Lane, sealane: Sealane) -> None:
 def test_wildcards_cover_as_on_nats(pattern: str, *, covered: bool) -> None:
     """A star is one token, an arrow is one or more at the end."""
     assert _covers(pattern, "image.pushed") is covered
+
+
+@pytest.mark.parametrize("what", ["no run", "image pushed.>", "image..pushed", "ü", ""])
+async def test_tail_of_what_is_neither_run_nor_subject_is_refused(what: str, lane: Lane, sealane: Sealane) -> None:
+    """Nothing could ever come of it, so nobody waits for it."""
+    done = await sealane("tail", what)
+
+    assert (done.code, done.out) == (2, "")
+    assert f"{what!r} is n" in done.err
+
+
+async def test_tail_of_a_run_that_nobody_knows_says_so(lane: Lane, sealane: Sealane) -> None:
+    """A mistyped run is waited for, but not in silence."""
+    process = await sealane.start("tail", "mistyped")
+    assert process.stderr is not None
+    said = await asyncio.wait_for(process.stderr.readline(), PATIENCE)
+    process.send_signal(signal.SIGINT)
+
+    assert b"nothing is heard of run mistyped yet" in said
+    assert await asyncio.wait_for(process.wait(), PATIENCE) == 130

@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+import re
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workers.commands.output import DATA, JSON, console, examples, one_line, write_json, write_records
+from workers.commands.output import DATA, JSON, console, examples, local_time, one_line, write_json, write_records
 from workers.failures import Invalid
 
 if TYPE_CHECKING:
     from workers.bus.connection import Connection
+    from workers.bus.runs import Run
     from workers.bus.stored import Stored
 
 WHAT = Annotated[
@@ -23,6 +25,9 @@ FROM_START = Annotated[bool, typer.Option("--from-start", help="Begin with the o
 FROM_SEQUENCE = Annotated[
     int | None, typer.Option("--from-seq", min=1, metavar="N", help="Begin with this sequence of the stream.")
 ]
+_SILENCE = 2.0
+"""Seconds after which it is said that nothing is heard of a run."""
+_RUN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NO_RUNS = "No run has been heard of yet: `sealane publish` begins one."
 LIMIT = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many runs.")]
 
@@ -49,13 +54,17 @@ def tail(
     data: DATA = None,
     as_json: JSON = False,
 ) -> None:
-    """Follow a run until it is over, or a subject until Ctrl-C; without either, all progress from now on.
+    """Follow a run until it is over, or a subject until Ctrl-C.
 
-    A run is shown from its start, and exit 0 means that nothing of it failed. Events and dead letters can be followed
-    by their subjects.
+    Without either, all progress from now on. A run is shown from its start, and exit 0 means that nothing of it
+    failed. Events and dead letters can be followed by their subjects.
     """
     if from_start and from_sequence:
         raise Invalid("--from-start and --from-seq exclude each other: give one of them")
+    if what is not None and not set(what) & set(".*>") and not _RUN.fullmatch(what):
+        raise Invalid(f"{what!r} is neither a run's id (`sealane runs`) nor a subject like image.pushed or progress.>")
+    if what is not None and (set(what) & set(" \t\r\n") or "" in what.split(".")):
+        raise Invalid(f"{what!r} is not a subject: words joined by dots, like image.pushed, dead.> or progress.echo.>")
     start = from_sequence or (1 if from_start else None)
     try:
         code = asyncio.run(_tail(what, start, data, as_json=as_json))
@@ -65,12 +74,12 @@ def tail(
 
 
 def list_runs(*, limit: LIMIT = 20, data: DATA = None, as_json: JSON = False) -> None:
-    """List the runs which spoke last, newest first: running, waiting, done or failed."""
+    """List the runs which spoke last, and how they are; newest first."""
     records = asyncio.run(_runs(limit, data))
     columns = {
         "RUN": lambda record: record["run"],
         "STATE": lambda record: record["state"],
-        "BEGAN": lambda record: (record["started_at"] or "")[:19],
+        "BEGAN": lambda record: local_time(record["started_at"]),
         "SECONDS": lambda record: "" if record["seconds"] is None else f"{record['seconds']:.2f}",
         "BRANCHES": lambda record: _branches(record["branches"]),
         "ABOUT": lambda record: ", ".join(_about(root) for root in record["roots"][:3]),
@@ -87,9 +96,20 @@ async def _tail(what: str | None, start: int | None, data: Path | None, *, as_js
     async with connect_as("operator", data) as connection:
         if what is not None and not set(what) & {".", "*", ">"}:
             runs = {what: Run(what, consumers_of)}
-            return await follow_runs(connection, runs, timeout=None, as_json=as_json, start=start or 1)
+            hint = asyncio.get_running_loop().call_later(_SILENCE, _say_unheard, runs[what])
+            try:
+                return await follow_runs(connection, runs, timeout=None, as_json=as_json, start=start or 1)
+            finally:
+                hint.cancel()
         await _tail_subject(connection, what or "progress.>", start, as_json=as_json)
         return 0
+
+
+def _say_unheard(run: "Run") -> None:
+    """Tell who mistyped a run, and would wait for ever."""
+    if not run.branches():
+        said = f"nothing is heard of run {run.id} yet, waiting for it; Ctrl-C ends (`sealane runs` lists the runs)"
+        typer.echo(f"sealane: {said}", err=True)
 
 
 async def _tail_subject(connection: "Connection", subject: str, start: int | None, *, as_json: bool) -> None:

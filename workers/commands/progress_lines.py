@@ -37,7 +37,7 @@ class ProgressLines:
         if self._as_json:
             write_json({"kind": "completed"} | run_record(run))
             return
-        end = Text(f"run {run.id} is {run.state}{_took(run.seconds)}", _STYLES.get(run.state, ""))
+        end = Text(f"run {run.id} {run.state}{_took(run.seconds)}", _STYLES.get(run.state, ""))
         self._console.print(end, soft_wrap=True)
 
 
@@ -87,7 +87,7 @@ def open_sentence(branch: Branch) -> str:
     """Say what a branch that is not over waits for."""
     what = f"{branch.worker} of {one_line(reference(branch.event))}"
     if branch.state == "queued":
-        return f"{what} has not begun (is the worker running?)"
+        return f"{what} has not begun (`sealane doctor` says whether the worker is at work)"
     if branch.state == "running":
         return f"{what} is running"
     again = f", again at {branch.retry_at.astimezone():%H:%M:%S}" if branch.retry_at else ""
