@@ -57,6 +57,9 @@ async def test_same_identity_with_other_content_is_refused(lane: Lane, sealane: 
     [
         (("echo.asked", "--set", "message=x"), "there is no event 'echo.asked': the types are echo.answered"),
         (("echo.requested", "--set", "mesage=x"), "there is no field 'mesage', the fields are message"),
+        (("echo.requested", "--set", "message=a", "--set", "message=b"), "--set message is given twice"),
+        (("echo.requested", "--set", "message=a", "--timeout", "3"), "--timeout says how long to --wait"),
+        (("echo.requested", "-f", "-"), "stdin is empty"),
         (("echo.requested",), "say what to publish: either -f FILE, or --set"),
         (("echo.requested", "--set", "message"), "--set 'message' is not FIELD=VALUE"),
         (("echo.requested", "--set", "message=x", "--run", "a.b"), "run 'a.b' is not a run id"),
@@ -152,7 +155,7 @@ async def test_pretty_object_on_stdin_is_one_event(lane: Lane, sealane: Sealane)
         ('{"message": "a"}\n\n{"message":}\n', "line 3 of stdin is not JSON"),
         ('{"message": "a"\n', "of stdin is not JSON"),
         ('["a"]', "stdin: this is no echo.requested: the body: input should be an object"),
-        ("\n", "stdin is not JSON"),
+        ("\n", "stdin is empty"),
     ],
 )
 async def test_one_bad_line_publishes_nothing(lane: Lane, sealane: Sealane, text: str, sentence: str) -> None:

@@ -22,6 +22,8 @@ def bodies_from_file(file: Path) -> list[tuple[str, str]]:
         raise Invalid(f"{name} is not UTF-8 text (byte {error.start}): write JSON in UTF-8") from None
     except OSError as error:
         raise Invalid(f"{name} cannot be read: {error.strerror}") from None
+    if not text.strip():
+        raise Invalid(f"{name} is empty: write one JSON object, or JSON lines for many events")
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
@@ -39,10 +41,14 @@ def body_from_fields(event_type: str, assignments: Sequence[str]) -> str:
     """
     fields = event_class(event_type).model_json_schema()["properties"]
     body: dict[str, Any] = {}
+    given: set[str] = set()
     for assignment in assignments:
         path, equals, value = assignment.partition("=")
         if not equals or not path:
             raise Invalid(f"--set {assignment!r} is not FIELD=VALUE: write, for instance, --set message=hello")
+        if path in given:
+            raise Invalid(f"--set {path} is given twice: which of the values is meant?")
+        given.add(path)
         name, dot, key = path.partition(".")
         if dot and fields.get(name, {}).get("type") == "object":
             body.setdefault(name, {})[key] = value

@@ -55,11 +55,13 @@ def publish(
     data: DATA = None,
     as_json: JSON = False,
 ) -> None:
-    """Publish one or many events, each checked against the catalogue before any is stored.
+    """Publish one or many events, checked against the catalogue.
 
-    Publishing the same source and id again stores nothing anew. Exit codes: 0 stored (with --wait: and nothing
-    failed), 1 it failed, 2 an event is wrong, 130 interrupted.
+    All are checked before any is stored. Publishing the same source and id again stores nothing anew. Exit codes: 0
+    stored (with --wait: and nothing failed), 1 it failed, 2 an event is wrong, 130 interrupted.
     """
+    if timeout is not None and not wait:
+        raise Invalid("--timeout says how long to --wait: give both, or neither")
     entries = _entries(event_type, file, assignments, event_id, source, run)
     try:
         code = asyncio.run(_publish(entries, data, wait=wait, timeout=timeout, as_json=as_json))
