@@ -5,12 +5,17 @@ Exit codes: 0 done, 1 it failed, 2 the input or the command line is wrong, 130 i
 
 import importlib
 import os
+import signal
 import sys
 from typing import Annotated
 
-import typer
+_interrupting = signal.getsignal(signal.SIGINT)
+if _interrupting is signal.default_int_handler:  # Ctrl-C while the modules load ends the process without a stack
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from workers.failures import Invalid, SealaneError
+import typer  # noqa: E402 - it takes its time
+
+from workers.failures import Invalid, SealaneError  # noqa: E402 - see above
 
 _GROUPS = (
     *("world", "demo", "doctor"),
@@ -50,6 +55,8 @@ def _options(
 
 for _module in _GROUPS:
     importlib.import_module(f"workers.commands.{_module}").register(app)
+if _interrupting is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def main() -> None:
@@ -105,7 +112,8 @@ def _fields(error: BaseException) -> str:
     findings = error.errors(include_url=False, include_input=False)  # type: ignore[attr-defined] # not imported here
     title = getattr(error, "title", "input")
     prefix = "SEALANE_" if title == "Settings" else ""
-    named = (f"{_place(prefix, finding['loc']) or 'the whole'}: {finding['msg']}" for finding in findings)
+    said = ((_place(prefix, finding["loc"]), finding["msg"].removeprefix("Value error, ")) for finding in findings)
+    named = (f"{place or 'the whole'}: {message}" for place, message in said)
     return f"{'the environment' if prefix else title} is not valid: {'; '.join(named)}"
 
 

@@ -1,11 +1,15 @@
 """`sealane`: every failure ends in one sentence and an exit code."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
 from workers import __main__
 from workers.failures import Denied, Invalid, Unavailable
@@ -116,7 +120,7 @@ def test_interrupt_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "SEALANE_SIGNING_RULES",
             "/nowhere.json",
-            "SEALANE_SIGNING_RULES: Value error, the signing rules in /now",
+            "SEALANE_SIGNING_RULES: the signing rules in /now",
         ),
         ("SEALANE_LOG_LEVEL", "loud", "SEALANE_LOG_LEVEL: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
     ],
@@ -132,3 +136,42 @@ def test_wrong_setting_is_named_as_the_variable(
 
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("group", [(), ("dead",), ("line",), ("streams",), ("schema",), ("local",)])
+def test_help_says_whole_sentences_on_80_columns(group: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command is for is not cut off where most people read it first."""
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(__main__.app, [*group, "--help"]).output
+
+    assert "Commands:" in shown
+    assert "..." not in shown.partition("Commands:")[2]
+
+
+def test_ctrl_c_while_the_modules_load_shows_no_stack() -> None:
+    """The interrupt comes at once, before there is a command that could catch it."""
+    interrupted = (
+        "import builtins, os, signal\n"
+        "load = builtins.__import__\n"
+        "def interrupting(name, *rest, **more):\n"
+        "    if name == 'typer':\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return load(name, *rest, **more)\n"
+        "builtins.__import__ = interrupting\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import workers.__main__\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
+
+
+def test_ctrl_c_is_heard_again_once_the_modules_are_loaded() -> None:
+    """A running command ends its work when it is interrupted."""
+    loaded = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import workers.__main__\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+    )
+    assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0

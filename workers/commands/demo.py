@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workers.commands.output import DATA, examples
+from workers.failures import Invalid
 
 if TYPE_CHECKING:
     from workers.app.stories import Outcome
@@ -28,10 +29,12 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(once: ONCE = False, file: FILE = None, patience: PATIENCE = 60.0, data: DATA = None) -> None:
-    """Push real images, publish real events, follow them, and verify what came of it.
+    """Push real images, publish events, and verify what came of them.
 
     Uses the world that runs in the folder, or starts it. Exit 0 only if every outcome was verified at its source.
     """
+    if file is not None and (file.is_dir() or not file.parent.is_dir()):
+        raise Invalid(f"--json {file}: no file can be written there, name one in a folder that exists")
     raise typer.Exit(asyncio.run(_demo(data, once=once, file=file, patience=patience)))
 
 

@@ -13,7 +13,10 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(data: DATA = None, as_json: JSON = False) -> None:
-    """Ask the bus, the workers and every port whether they work; exit 1 if anything is wrong."""
+    """Ask the bus, the workers and every port whether they work.
+
+    Exit 1 if anything is wrong; each finding says what to do.
+    """
     import asyncio
 
     raise typer.Exit(asyncio.run(_doctor(data, as_json=as_json)))

@@ -43,9 +43,9 @@ def register(app: typer.Typer) -> None:
 
 
 def attest(image: IMAGE, attestor: ATTESTOR = None, data: DATA = None, *, as_json: JSON = False) -> None:
-    """Attest one image now, as the worker would, for every signing rule that matches.
+    """Attest one image now, as the worker would.
 
-    Exit 0: it is attested. 1: it is not. 2: the input is wrong.
+    It is attested for every signing rule that matches. Exit 0: it is attested. 1: it is not. 2: the input is wrong.
     """
     import asyncio
 

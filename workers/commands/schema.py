@@ -84,7 +84,7 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="In which form.")] = Format.JSON_SCHEMA,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Default: stdout.")] = None,
 ) -> None:
-    """Write the whole catalogue as JSON Schema, AsyncAPI 3.0 or Markdown."""
+    """Write the catalogue as JSON Schema, AsyncAPI 3.0 or Markdown."""
     text = _exported(form)
     if output is None:
         typer.echo(text, nl=False)

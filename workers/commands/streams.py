@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 streams = typer.Typer(
-    help="Compare the streams on the bus with what is declared, and make them match.",
+    help="Compare the streams with what is declared, and make them match.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -24,7 +24,10 @@ def register(app: typer.Typer) -> None:
 
 @streams.command(epilog=examples("sealane streams show", "sealane streams show --json | jq -r .sentence"))
 def show(*, as_json: JSON = False, data: DATA = None) -> None:
-    """Say how the bus differs from what is declared; exit 1 if something lacks. Changes nothing."""
+    """Say how the bus differs from what is declared. Changes nothing.
+
+    Exit 1 if something lacks.
+    """
     import asyncio
 
     raise typer.Exit(asyncio.run(_show(data, as_json=as_json)))
@@ -37,7 +40,7 @@ def apply(
     as_json: JSON = False,
     data: DATA = None,
 ) -> None:
-    """Make the bus match as far as nothing is lost; exit 1 if something was refused.
+    """Make the bus match as far as nothing is lost. Exit 1 on a refusal.
 
     What is more than declared is reported and left alone: during an upgrade it belongs to the other version.
     """
@@ -57,7 +60,10 @@ def permissions(
     as_json: JSON = False,
     data: DATA = None,
 ) -> None:
-    """Say what each identity may publish and subscribe to, as derived from the workers' signatures."""
+    """Say what each identity may publish and subscribe to.
+
+    It is derived from the signatures of the workers.
+    """
     from workers.app import load_settings
     from workers.bus.identities import ensure_identities
     from workers.bus.permissions import derive, permissions_table, render

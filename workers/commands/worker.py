@@ -19,9 +19,10 @@ def worker(
     names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Workers to run; `sealane workers` lists them.")],
     data: DATA = None,
 ) -> None:
-    """Run workers until SIGTERM or Ctrl-C; as many processes of one as you like.
+    """Run workers until SIGTERM or Ctrl-C.
 
-    Waits for the bus, says what for, and drains at the end: what was begun is finished, the rest handed back.
+    There may be as many processes of one as you like. Each waits for the bus, says what for, and drains at the end:
+    what was begun is finished, the rest handed back.
     """
     import asyncio
 

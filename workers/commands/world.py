@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def up(data: DATA = None, no_workers: NO_WORKERS = False) -> None:
-    """Start the bus, the local clouds, the door and all workers; Ctrl-C ends them.
+    """Start the bus, local clouds, the door and all workers. Ctrl-C ends them.
 
     The data stays in the folder and the ports stay the same. One world per folder.
     """
@@ -83,7 +83,7 @@ def describe(world: "World") -> None:
 
 @local.command("env", epilog=examples('eval "$(sealane local env)"', "sealane local env --data /srv/sealane"))
 def local_env(data: DATA = None) -> None:
-    """Print the lines that point this shell's gcloud, skopeo and NATS clients at the local world."""
+    """Print what points this shell's gcloud, skopeo and NATS at the world."""
     from workers.app.shell import shell_environment
 
     for name, value in shell_environment(data).items():
