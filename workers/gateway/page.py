@@ -16,7 +16,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1 { font-size: 1.4rem } h2 { font-size: 1.05rem; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid #dde3ea; vertical-align: top }
-th { font-weight: 600; color: #55616e } td.number { text-align: right; font-variant-numeric: tabular-nums }
+th { font-weight: 600; color: #55616e } .number { text-align: right; font-variant-numeric: tabular-nums }
+.number, .good { white-space: nowrap }
 .good { color: #17692e } .bad { color: #a3231f }
 </style>
 </head>
@@ -24,10 +25,11 @@ th { font-weight: 600; color: #55616e } td.number { text-align: right; font-vari
 <h1>sealane: <span class="$mood">$verdict</span></h1>
 <p>$round_trip</p>
 <h2>Workers</h2>
-<table><thead><tr><th>worker</th><th>what it does</th><th>not done</th><th>state</th></tr></thead>
+<table><thead><tr><th>worker</th><th>what it does</th><th class="number">not done</th><th>state</th></tr></thead>
 <tbody>$workers</tbody></table>
 <h2>Streams</h2>
-<table><thead><tr><th>stream</th><th>messages</th><th>bytes</th><th>state</th></tr></thead>
+<table><thead><tr><th>stream</th>
+<th class="number">messages</th><th class="number">bytes</th><th>state</th></tr></thead>
 <tbody>$streams</tbody></table>
 <p>For programs: <a href="/livez">/livez</a>, <a href="/readyz">/readyz</a>.</p>
 </body>
