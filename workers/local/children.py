@@ -73,7 +73,7 @@ class Child:
                 return
             code = await process.wait()
             wait = _FIRST_WAIT if time.monotonic() - started > _PROVEN else wait
-            log.warning("%s ended with %d and starts again in %g s; see %s", self.name, code, wait, self._log_file)
+            log.warning("%s ended with %d: starting again in %g s; see %s", self.name, code, wait, self._log_file)
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
             self.restarts += 1
