@@ -182,6 +182,10 @@ class Engine:
                 return await self._handling.crashed(delivery, deaths)
             log.warning("message %s was delivered %d times: it runs alone", message, delivery.delivered)
             return await self._handling.handle(delivery)
+        except (SealaneError, nats.errors.Error):
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not keep a message on the bus for ever
+            return await self._handling.unjudged(delivery, error)
         finally:
             await end_lone_run(self.outgoing, self.publisher, name, message)
 

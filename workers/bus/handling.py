@@ -237,6 +237,15 @@ class Handling:
         subject = event_type_of(self._wiring.name, delivery.message.subject)
         return Envelope(id=event_id, source=source, type=subject, run=run_id(source, event_id))
 
+    async def unjudged(self, delivery: Delivery, error: Exception) -> str:
+        """Bury a message over which our own code stumbled, without reading it or saying more than that."""
+        log.error("message %s:%d cannot be judged", delivery.stream, delivery.sequence, exc_info=error)
+        text = f"sealane itself failed on this message with {type(error).__name__}: report it, then replay the message"
+        failure = Failure("dead", "unjudged", type(error).__name__, text)
+        await self._bury(delivery, failure)
+        await delivery.answer(self._outgoing, _verb(failure))
+        return "dead"
+
     async def crashed(self, delivery: Delivery, runs: int) -> str:
         """Bury a message which ended its process in `runs` lone runs."""
         text = f"the process died {runs} times while it handled this message alone; replay it once the worker is mended"

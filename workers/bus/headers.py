@@ -21,7 +21,7 @@ ORIGIN_SEQUENCE = "Sealane-Origin-Sequence"
 
 DEAD_WORKER = "Sealane-Dead-Worker"
 DEAD_REASON = "Sealane-Dead-Reason"
-"""permanent, attempts, deadline, crash, unreadable, schema, envelope, hops: why it was given up."""
+"""permanent, attempts, deadline, crash, unjudged, unreadable, schema, envelope, hops: why it was given up."""
 DEAD_ERROR = "Sealane-Dead-Error"
 """Class of the failure."""
 DEAD_MESSAGE = "Sealane-Dead-Message"

@@ -4,12 +4,16 @@ import asyncio
 import time
 from datetime import timedelta
 
+import pytest
+
 from schemas.echoes import EchoAnswered, EchoRequested
 from tests.bus.engine.child import CULPRIT, wirings
 from tests.bus.engine.conditions import answer, answered, is_done, not_ready, publish_raw, spawn
 from tests.bus.lane import Lane, until, worker
+from workers.bus import handling
 from workers.bus import headers as names
 from workers.bus.line import read_line
+from workers.failures import TemporaryError
 
 
 async def test_a_message_that_kills_its_process_is_found_among_256_innocents(lane: Lane) -> None:
@@ -197,3 +201,28 @@ async def test_a_lone_run_that_a_stop_interrupts_is_no_death(lane: Lane) -> None
     state, _ = await read_line(lane.connection, "endless")
     assert state.lone_runs == {}
     assert await lane.count("DEAD") == 0
+
+
+async def test_a_message_over_which_our_own_code_stumbles_is_buried_in_the_end(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When even judging fails, the message is not delivered for ever: run alone, it becomes a dead letter."""
+
+    def stumble(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    async def failing(event: EchoRequested) -> EchoAnswered:
+        raise TemporaryError("not now")
+
+    monkeypatch.setattr(handling, "judge", stumble)
+    wiring = worker(failing, ack_wait=timedelta(seconds=1))
+    await lane.provision(wiring)
+    await lane.ask("x")
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+
+    async with lane.running(wiring):
+        await until(lambda: is_done(lane, "failing"), within=60)
+
+    (letter, _), *_ = await lane.messages("DEAD")
+    assert letter[names.DEAD_REASON] == "unjudged"
+    assert letter["ce-id"] == "x"
