@@ -17,7 +17,7 @@ h1 { font-size: 1.4rem } h2 { font-size: 1.05rem; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid #dde3ea; vertical-align: top }
 th { font-weight: 600; color: #55616e } .number { text-align: right; font-variant-numeric: tabular-nums }
-.number, .good { white-space: nowrap }
+td.number, .good { white-space: nowrap }
 .good { color: #17692e } .bad { color: #a3231f }
 </style>
 </head>
