@@ -9,18 +9,20 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import nats
 import nats.errors
 from nats.aio.client import Client
 
-from workers.failures import Denied, Unavailable
+from workers.failures import Denied, Invalid, Unavailable
 
 log = logging.getLogger(__name__)
 PING_INTERVAL = 5
 """Seconds between pings; two without an answer end the connection."""
 SAY_AGAIN = 60.0
 """Seconds between two lines about a server that is still away."""
+_SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
 PENDING_BYTES = 32 * 1024 * 1024
 
 
@@ -103,17 +105,18 @@ class Connection:
 
 
 async def connect(
-    servers: str, *, identity: str, seed: str | None = None, first_wait: float = 5.0, reconnect_wait: float = 0.5
+    servers: str, *, identity: str, seed: str | None = None, first_wait: float = 3.0, reconnect_wait: float = 0.5
 ) -> Connection:
     """Connect under an identity (`worker-attest`, `operator`, …); its inbox prefix is `_INBOX_<identity>`.
 
-    `seed` is the nkey seed itself. Raises Unavailable when no server answers within `first_wait` seconds, Denied when
-    the server refuses the identity.
+    `seed` is the nkey seed itself. Raises Invalid for what is no address, Unavailable when no server answers within
+    `first_wait` seconds, Denied when the server refuses the identity.
     """
+    urls = [_checked(url.strip()) for url in servers.split(",")]
     client = Client()
     connection = Connection(client=client, identity=identity, inbox_prefix=f"_INBOX_{identity}")
     connecting = client.connect(
-        servers.split(","),
+        urls,
         name=f"sealane {identity}",
         inbox_prefix=connection.inbox_prefix.encode(),
         error_cb=connection.on_error,
@@ -131,6 +134,22 @@ async def connect(
     )
     await _first(client, connecting, servers, identity, first_wait)
     return connection
+
+
+def _checked(url: str) -> str:
+    """Return a server's URL. Raises Invalid when it is none, since the client would try it until time is up."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise Invalid(f"SEALANE_NATS holds {url!r}, which is no address of a NATS server: write nats://HOST:PORT")
+    if parts.username or parts.password:
+        raise Invalid(
+            "SEALANE_NATS holds a user or a password: leave it out, an identity is given by SEALANE_NATS_SEED"
+        )
+    return url
 
 
 async def _first(
