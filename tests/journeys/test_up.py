@@ -158,7 +158,7 @@ def test_workers_that_die_come_back(start: Start) -> None:
         return next((process for process in up.family() if "worker" in process.cmdline() and process != child), None)
 
     assert eventually(another, "another process").pid != child.pid
-    assert "starts again" in up.said
+    assert "starting again" in up.said
 
 
 def test_bus_that_dies_comes_back_and_the_lane_goes_on(start: Start) -> None:
