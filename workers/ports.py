@@ -109,10 +109,12 @@ class PublicKey:
     """A public key of an attestor or of a signing key."""
 
     id: str
-    """As the attestor lists it; for a signing key, its resource name."""
+    """As the attestor lists it; for a signing key, its resource name in Cloud KMS, `ni:///sha-256;…` (PKIX), or the
+    upper-case V4 fingerprint (OpenPGP)."""
     algorithm: str
-    """Binary Authorization's PKIX word, e.g. ECDSA_P256_SHA256."""
+    """Binary Authorization's PKIX word, e.g. ECDSA_P256_SHA256, or OPENPGP."""
     pem: str
+    """SubjectPublicKeyInfo as PEM, or the armored OpenPGP public key."""
 
 
 @dataclass(frozen=True, slots=True)

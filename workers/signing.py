@@ -14,11 +14,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from workers.key_references import checked_key_reference
 
 ATTESTOR_PATTERN = r"^projects/(?P<project>[^/\s]+)/attestors/[A-Za-z0-9_-]+$"
-KEY_PATTERN = r"^projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+/cryptoKeyVersions/[1-9][0-9]*$"
-_SCHEME = "gcp-kms://"
 _SEGMENT = re.compile(r"[a-z0-9*][a-z0-9._*-]*")
 _HOST = re.compile(r"[a-z0-9*][a-z0-9.*-]*(?::[0-9*]+)?")
 
@@ -42,8 +51,7 @@ def _checked_pattern(value: Any) -> Any:
     return value
 
 
-def _without_scheme(value: Any) -> Any:
-    return value.removeprefix(_SCHEME) if isinstance(value, str) else value
+KeyReference = Annotated[str, AfterValidator(checked_key_reference)]
 
 
 class SigningRule(BaseModel):
@@ -55,9 +63,12 @@ class SigningRule(BaseModel):
     """Pattern over HOST/PATH."""
     attestor: Annotated[str, StringConstraints(pattern=ATTESTOR_PATTERN), Field(examples=["projects/p/attestors/ci"])]
     """The Binary Authorization attestor, `projects/P/attestors/A`."""
-    key: Annotated[str, BeforeValidator(_without_scheme), StringConstraints(pattern=KEY_PATTERN)]
-    """The Cloud KMS key version that signs, `projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/N`;
-    `gcp-kms://` may stand before it."""
+    key: KeyReference
+    """The key that signs: a Cloud KMS key version, `projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/N`
+    (`gcp-kms://` may stand before it), or a local key by secret reference, `file:///PATH` or `env://NAME`, with the
+    options `?passphrase=REFERENCE&algorithm=ALGORITHM`."""
+    next_key: KeyReference | None = None
+    """The key that takes the place of `key` as soon as the attestor lists it."""
     project: Annotated[str | None, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.:-]*$")] = None
     """Id of the project that keeps the attestations; the attestor's project when left out."""
 
@@ -87,7 +98,7 @@ def _within(segment: str, anything: str) -> str:
 class SigningRules(BaseModel):
     """Which attestor signs what, in order. Read from a list of rules, its JSON text, or the path of a JSON file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
     rules: tuple[SigningRule, ...] = ()
     """All rules that match an image count; no rule means not signed, visibly."""
@@ -143,7 +154,6 @@ def _rule(number: int, item: Any) -> SigningRule:
 def _sentence(field: str, problem: Any) -> str:
     wanted = {
         "attestor": "write projects/PROJECT/attestors/ATTESTOR",
-        "key": "write projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/N",
         "project": "write the project's id, as in `acme-prod`",
     }
     if problem["type"] == "string_pattern_mismatch" and field in wanted:

@@ -1,4 +1,4 @@
-"""The pure decisions: payload, key choice, what is surplus."""
+"""The pure decisions: payload, what is surplus."""
 
 import os
 import subprocess
@@ -8,25 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.attest.world import ATTESTOR, DIGEST, KEY, KEY_ID, NOTE, REPOSITORY
-from tests.fakes.signing_keys import FakeSigningKeys
-from workers.attest.rules import by_key, chosen_key, is_same_key, resource_uri, signature_payload, surplus
-from workers.failures import Invalid
-from workers.ports import Attestation, Attestor, PublicKey, ResolvedImage
+from tests.attest.world import DIGEST, KEY_ID, NOTE, REPOSITORY
+from workers.attest.rules import by_key, resource_uri, signature_payload, surplus
+from workers.ports import Attestation, ResolvedImage
 
 IMAGE = ResolvedImage("europe-docker.pkg.dev", "acme/apps/shop", "1.4.2", DIGEST, "application/json")
-COMMAND = f"gcloud container binauthz attestors public-keys add --attestor={ATTESTOR} --keyversion={KEY}"
-
-
-@pytest.fixture
-def signing() -> PublicKey:
-    """Make a key and return its public half."""
-    return FakeSigningKeys().add(KEY)
-
-
-def attestor_with(*keys: PublicKey) -> Attestor:
-    """Return the attestor with these keys."""
-    return Attestor(ATTESTOR, NOTE, keys)
 
 
 def test_the_payload_is_gclouds_byte_for_byte() -> None:
@@ -55,71 +41,6 @@ def test_gcloud_itself_writes_the_same_payload(host: str, tmp_path: Path) -> Non
 def test_the_resource_has_a_scheme() -> None:
     """As Artifact Analysis writes it."""
     assert resource_uri(IMAGE) == f"https://{REPOSITORY}@{DIGEST}"
-
-
-def test_the_key_is_chosen_by_its_public_half(signing: PublicKey) -> None:
-    """Other keys, other line breaks and other ids do not confuse it."""
-    other = FakeSigningKeys().add(KEY)
-    rewrapped = signing.pem.replace("\n", "\r\n") + "\n\n"
-    attestor = attestor_with(replace(other, id="other"), PublicKey("mine", signing.algorithm, rewrapped))
-
-    assert chosen_key(attestor, signing).id == "mine"
-
-
-def test_the_id_that_gcloud_derives_is_preferred(signing: PublicKey) -> None:
-    """A key listed twice has one natural id, so that all sign under the same."""
-    attestor = attestor_with(replace(signing, id="ni:///sha-256;x"), replace(signing, id=KEY_ID))
-
-    assert chosen_key(attestor, signing).id == KEY_ID
-
-
-def test_an_attestor_without_keys_is_named(signing: PublicKey) -> None:
-    """Such an attestor accepts nothing at all."""
-    with pytest.raises(Invalid) as failure:
-        chosen_key(attestor_with(), signing)
-
-    assert str(failure.value) == (
-        f"attestor {ATTESTOR} has no public keys, so it accepts no attestation at all: add it with `{COMMAND}`"
-    )
-
-
-def test_a_key_that_the_attestor_lacks_is_named_with_the_command(signing: PublicKey) -> None:
-    """Which attestor, which key, and how to add it."""
-    other = FakeSigningKeys().add(KEY)
-    with pytest.raises(Invalid) as failure:
-        chosen_key(attestor_with(replace(other, id="other")), signing)
-
-    assert str(failure.value) == (
-        f"none of the 1 public keys of attestor {ATTESTOR} is that of {KEY}: add it with `{COMMAND}`,"
-        " or name another key in the signing rule"
-    )
-
-
-def test_a_right_id_with_a_wrong_key_is_named(signing: PublicKey) -> None:
-    """Somebody listed another key under the KMS id."""
-    other = FakeSigningKeys().add(KEY)
-    with pytest.raises(Invalid, match=f"lists the id {KEY_ID} with another public key than Cloud KMS holds"):
-        chosen_key(attestor_with(replace(other, id=KEY_ID)), signing)
-
-
-def test_a_wrong_algorithm_is_named(signing: PublicKey) -> None:
-    """The attestor would check with another algorithm than the key signs with."""
-    listed = replace(signing, id=KEY_ID, algorithm="ECDSA_P384_SHA384")
-    with pytest.raises(Invalid) as failure:
-        chosen_key(attestor_with(listed), signing)
-
-    assert str(failure.value) == (
-        f"attestor {ATTESTOR} lists the key {KEY} with the algorithm ECDSA_P384_SHA384, but it signs with"
-        " ECDSA_P256_SHA256: list it with ECDSA_P256_SHA256, or name a key of ECDSA_P384_SHA384"
-    )
-
-
-@pytest.mark.parametrize(
-    "text", ["", "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----BEGIN PUBLIC KEY-----\nA\n-----END PUBLIC KEY-----"]
-)
-def test_what_is_no_pem_equals_nothing(text: str) -> None:
-    """Not even itself."""
-    assert not is_same_key(text, text)
 
 
 def stored(number: int, *, key_id: str = KEY_ID, minutes: int = 0, name: str | None = None) -> Attestation:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.attest.world import ATTESTOR, KEY, rule
+from workers.key_references import LocalKey
 from workers.signing import SigningRule, SigningRules
 
 WORDS = st.sampled_from(["a", "b", "ab", "a-b", "a.b", "aab"])
@@ -96,6 +97,44 @@ def test_a_key_may_carry_its_scheme() -> None:
     (found,) = SigningRules.model_validate([rule(key=f"gcp-kms://{KEY}")]).rules
 
     assert found.key == KEY
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "file:///run/keys/ci.pem",
+        "env://CI_KEY",
+        "file:///run/keys/ci.pem?passphrase=env://CI_PASS&algorithm=RSA_PSS_4096_SHA512",
+    ],
+)
+def test_a_key_may_be_local(key: str) -> None:
+    """A secret reference, with its options; the same for the next key."""
+    (found,) = SigningRules.model_validate([rule(key=key) | {"next_key": key}]).rules
+
+    assert (found.key, found.next_key) == (key, key)
+    assert str(LocalKey.parse(key)) == key
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ("-----BEGIN PRIVATE KEY-----canary", "that is no reference to a key: write projects/P/"),
+        ("file:///ci.pem?passphrase=canary", "a passphrase is given by reference, env://NAME or file:///PATH"),
+        ("file:///ci.pem?algorithm=canary", "`algorithm` is none that an attestor knows: write one of ECDSA_P256"),
+        ("file:///ci.pem?password=canary", "after `?` a local key takes `passphrase=REFERENCE` and"),
+        ("env://A?algorithm=ML_DSA_65&algorithm=ML_DSA_65", "each at most once"),
+        ("gcp-kms://canary", "that is no reference to a key"),
+    ],
+)
+def test_a_broken_reference_is_explained_and_never_repeated(key: str, sentence: str) -> None:
+    """What stands where a reference belongs may be the secret itself."""
+    for field in ("key", "next_key"):
+        with pytest.raises(ValidationError) as failure:
+            SigningRules.model_validate([rule() | {field: key}])
+
+        assert f"signing rule 1, field '{field}': " in str(failure.value)
+        assert sentence in str(failure.value)
+        assert "canary" not in str(failure.value)
 
 
 def test_rules_come_from_a_file_or_inline(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """attest: signs what was pushed, so that Binary Authorization admits it.
 
 Law of this room: `worker.py` consumes `image.pushed` and emits `image.attested`; `placement.py` puts one attestation in
-its place, exactly once; `rules.py` decides without asking anybody; `verification.py` asks what would be admitted, and
-changes nothing. All know ports, never Google.
+its place, exactly once; `keys.py` says which key signs; `rules.py` decides without asking anybody; `verification.py`
+asks what would be admitted, and changes nothing. All know ports, never Google.
 """
 
 from workers.card import Card

@@ -44,6 +44,8 @@ class Order:
     image: ResolvedImage
     rule: SigningRule
     attestor: Attestor
+    signer: str
+    """Reference of the key that signs: the rule's, or its next one."""
     key: PublicKey
     """The attestor's entry for the signing key."""
 
@@ -118,7 +120,7 @@ class Placement:
         order = self.order
         async with self.progress.step("sign"):
             payload = signature_payload(order.image)
-            signature = await self.keys.sign(order.rule.key, payload, timeout=_seconds(lease))
+            signature = await self.keys.sign(order.signer, payload, timeout=_seconds(lease))
         return Attestation(
             note=order.attestor.note,
             resource_uri=resource_uri(order.image),

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 
 from schemas.images import ImageAttested, ImagePushed, split_reference
+from workers.attest.keys import signing_key
 from workers.attest.placement import Order, Placement
-from workers.attest.rules import chosen_key, claim_key
+from workers.attest.rules import claim_key
 from workers.failures import Invalid, Mismatch, PermanentError, SealaneError
 from workers.ports import (
     Attestations,
@@ -73,8 +74,8 @@ async def _resolved(event: ImagePushed, images: Images) -> ResolvedImage:
 
 async def _order(image: ResolvedImage, rule: SigningRule, keys: SigningKeys, attestors: Attestors) -> Order:
     attestor = await attestors.get(rule.attestor)
-    key = chosen_key(attestor, await keys.public_key(rule.key))
-    return Order(image, rule, attestor, key)
+    key = await signing_key(rule, attestor, keys)
+    return Order(image, rule, attestor, key.reference, key.listed)
 
 
 async def _attested(event: ImagePushed, order: Order, placement: Placement, claims: Claims) -> ImageAttested:

@@ -9,6 +9,7 @@ from async_lru import alru_cache
 from workers.adapters.google.connection import BINAUTHZ, VALIDATION, GoogleConnection
 from workers.adapters.google.errors import Errand
 from workers.failures import PermanentError
+from workers.key_references import OPENPGP
 from workers.ports import Attestation, Attestor, PublicKey, Verdict
 
 READ_SECONDS = 10.0
@@ -96,6 +97,6 @@ class BinauthzAttestors:
 
 def _key(key: Any) -> PublicKey:
     if key.ascii_armored_pgp_public_key:
-        return PublicKey(id=key.id, algorithm="PGP", pem=key.ascii_armored_pgp_public_key)
+        return PublicKey(id=key.id, algorithm=OPENPGP, pem=key.ascii_armored_pgp_public_key)
     pkix = key.pkix_public_key
     return PublicKey(id=key.id, algorithm=pkix.signature_algorithm.name, pem=pkix.public_key_pem)
