@@ -1,7 +1,8 @@
 """Artifact Analysis in memory, as the store of attestations, with its read lag."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 from tests.fakes.clock import FakeClock
@@ -26,13 +27,13 @@ class FakeAttestations:
 
     async def find(self, note: str, digest: str) -> tuple[Attestation, ...]:
         """Return those that are old enough to be seen, oldest first."""
-        self._require(note)
-        visible = self.clock.now() - self.read_lag
-        return tuple(
-            one
-            for one in self.stored.values()
-            if one.note == note and one.digest == digest and one.created_at is not None and one.created_at <= visible
-        )
+        return tuple(one for one in self._visible(note) if one.digest == digest)
+
+    async def of_note(self, note: str, *, since: datetime | None = None) -> AsyncIterator[Attestation]:
+        """Yield those that are old enough to be seen, as they were when the first was asked for."""
+        for one in self._visible(note):
+            if since is None or (one.created_at is not None and one.created_at >= since):
+                yield one
 
     async def create(self, project: str, attestation: Attestation, *, timeout: float) -> Attestation:
         """Store it, for good."""
@@ -46,6 +47,15 @@ class FakeAttestations:
     async def delete(self, name: str) -> None:
         """Remove it, if it is there."""
         self.stored.pop(name, None)
+
+    def _visible(self, note: str) -> tuple[Attestation, ...]:
+        self._require(note)
+        visible = self.clock.now() - self.read_lag
+        return tuple(
+            one
+            for one in self.stored.values()
+            if one.note == note and one.created_at is not None and one.created_at <= visible
+        )
 
     def _require(self, note: str) -> None:
         if self.notes is not None and note not in self.notes:

@@ -9,7 +9,7 @@ from workers.adapters.clock import SystemClock
 from workers.adapters.secrets import read_secret
 from workers.bus.wiring import Wiring
 from workers.failures import Invalid, SealaneError
-from workers.ports import Attestations, Attestors, Claims, Clock, Images, Progress, SigningKeys
+from workers.ports import Attestations, AttestorAdmin, Attestors, Claims, Clock, Images, Notes, Progress, SigningKeys
 from workers.settings import Settings
 from workers.signing import SigningRules
 
@@ -27,8 +27,10 @@ class Clouds:
         self._built: dict[type, Any] = {Clock: SystemClock(), SigningRules: settings.signing_rules}
         self._builders: dict[type, Callable[[], Awaitable[Any]]] = {
             Attestations: self._attestations,
+            AttestorAdmin: self._attestor_admin,
             Attestors: self._attestors,
             Images: self._images,
+            Notes: self._notes,
             SigningKeys: self._signing_keys,
         }
 
@@ -106,3 +108,13 @@ class Clouds:
         from workers.adapters.google.attestations import GrafeasAttestations  # noqa: PLC0415 - only where needed
 
         return GrafeasAttestations(await self._google())
+
+    async def _attestor_admin(self) -> Any:
+        from workers.adapters.google.attestor_admin import BinauthzAttestorAdmin  # noqa: PLC0415 - only where needed
+
+        return BinauthzAttestorAdmin(await self._google())
+
+    async def _notes(self) -> Any:
+        from workers.adapters.google.notes import GrafeasNotes  # noqa: PLC0415 - only where a port needs it
+
+        return GrafeasNotes(await self._google())

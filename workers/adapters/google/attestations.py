@@ -1,5 +1,6 @@
 """Attestations on Artifact Analysis: https://cloud.google.com/artifact-analysis/docs/reference/rpc (Grafeas v1)."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,24 +28,15 @@ class GrafeasAttestations:
 
     async def find(self, note: str, digest: str) -> tuple[Attestation, ...]:
         """Return all attestations of the note about the digest, oldest first, with or without scheme, all pages."""
-        request = {"name": note, "filter": f'has_suffix(resourceUrl, "{digest}")', "page_size": PAGE_SIZE}
-        errand = _errand(
-            "list the attestations of",
-            note,
-            "notes.listOccurrences",
-            _VIEWER,
-        )
-        found: list[Attestation] = []
-        await self._google.prepare(GRAFEAS)
-        while True:
-            page = await self._google.call(
-                GRAFEAS, "list_note_occurrences", request, errand=errand, timeout=CALL_SECONDS
-            )
-            for occurrence in page.occurrences:
-                found.extend(one for one in _attestations(occurrence) if one.digest == digest)
-            if not page.next_page_token:
-                return tuple(sorted(found, key=lambda one: (one.created_at or _UNKNOWN, one.name or "")))
-            request["page_token"] = page.next_page_token
+        listed = self._listed(note, f'has_suffix(resourceUrl, "{digest}")')
+        found = [one async for one in listed if one.digest == digest]
+        return tuple(sorted(found, key=lambda one: (one.created_at or _UNKNOWN, one.name or "")))
+
+    async def of_note(self, note: str, *, since: datetime | None = None) -> AsyncIterator[Attestation]:
+        """Yield all attestations of the note, page by page. The service cannot filter by time, so it is done here."""
+        async for one in self._listed(note):
+            if since is None or one.created_at is None or one.created_at >= since:
+                yield one
 
     async def create(self, project: str, attestation: Attestation, *, timeout: float) -> Attestation:
         """Store the attestation. Raises Unavailable also when the service says that it exists already."""
@@ -81,6 +73,22 @@ class GrafeasAttestations:
             await self._google.call(GRAFEAS, "delete_occurrence", {"name": name}, errand=errand, timeout=CALL_SECONDS)
         except NotFound:
             return
+
+    async def _listed(self, note: str, only: str = "") -> AsyncIterator[Attestation]:
+        """Yield what ListNoteOccurrences lists, all pages of it."""
+        request = {"name": note, "filter": only, "page_size": PAGE_SIZE}
+        errand = _errand("list the attestations of", note, "notes.listOccurrences", _VIEWER)
+        await self._google.prepare(GRAFEAS)
+        while True:
+            page = await self._google.call(
+                GRAFEAS, "list_note_occurrences", request, errand=errand, timeout=CALL_SECONDS
+            )
+            for occurrence in page.occurrences:
+                for one in _attestations(occurrence):
+                    yield one
+            if not page.next_page_token:
+                return
+            request["page_token"] = page.next_page_token
 
 
 def _attestations(occurrence: Any) -> tuple[Attestation, ...]:

@@ -8,9 +8,9 @@ from async_lru import alru_cache
 
 from workers.adapters.google.connection import BINAUTHZ, VALIDATION, GoogleConnection
 from workers.adapters.google.errors import Errand
+from workers.adapters.google.public_keys import read_key
 from workers.failures import PermanentError
-from workers.key_references import OPENPGP
-from workers.ports import Attestation, Attestor, PublicKey, Verdict
+from workers.ports import Attestation, Attestor, Verdict
 
 READ_SECONDS = 10.0
 CACHE_SECONDS = 60.0
@@ -92,11 +92,4 @@ class BinauthzAttestors:
             timeout=READ_SECONDS,
         )
         note = answer.user_owned_grafeas_note
-        return Attestor(name=answer.name, note=note.note_reference, keys=tuple(_key(key) for key in note.public_keys))
-
-
-def _key(key: Any) -> PublicKey:
-    if key.ascii_armored_pgp_public_key:
-        return PublicKey(id=key.id, algorithm=OPENPGP, pem=key.ascii_armored_pgp_public_key)
-    pkix = key.pkix_public_key
-    return PublicKey(id=key.id, algorithm=pkix.signature_algorithm.name, pem=pkix.public_key_pem)
+        return Attestor(name=answer.name, note=note.note_reference, keys=tuple(map(read_key, note.public_keys)))

@@ -5,7 +5,7 @@ Source: the permissions of each call in Google's IAM reference, and gcloud's own
 
 from collections.abc import Iterable, Mapping
 
-from workers.ports import Attestations, Attestors, Images, SigningKeys
+from workers.ports import Attestations, AttestorAdmin, Attestors, Images, Notes, SigningKeys
 
 ROLES: Mapping[type, tuple[str, ...]] = {
     Images: ("roles/artifactregistry.reader",),
@@ -16,6 +16,8 @@ ROLES: Mapping[type, tuple[str, ...]] = {
         "roles/containeranalysis.notes.occurrences.viewer",
         "roles/containeranalysis.occurrences.editor",
     ),
+    AttestorAdmin: ("roles/binaryauthorization.attestorsEditor",),
+    Notes: ("roles/containeranalysis.notes.viewer", "roles/containeranalysis.notes.editor"),
 }
 """Ports that are not here need nothing of Google."""
 
