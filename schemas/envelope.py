@@ -6,7 +6,7 @@ the Distributed Tracing extension (`traceparent`, `tracestate`).
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import time_ns
@@ -66,11 +66,14 @@ class Envelope:
     actor: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+    _message_id: str | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def message_id(self) -> str:
         """The `Nats-Msg-Id` under which this event is stored."""
-        return message_id(self.type, self.source, self.id)
+        if self._message_id is None:
+            self._message_id = message_id(self.type, self.source, self.id)
+        return self._message_id
 
     def headers(self) -> dict[str, str]:
         """Return the NATS headers of the binary mode, percent-encoded."""

@@ -69,16 +69,16 @@ class BusProgress:
 
     async def result(self, outcome: str, **more: Any) -> None:
         """Store the result; returns once it is stored. Raises Unavailable."""
-        message = {
-            "kind": "result",
-            "outcome": outcome,
-            "seconds": round(time.monotonic() - self.began_at, 6),
-            "steps": self._steps,
-            "logs": [kept["message"] for kept in self._kept if kept["kind"] == "log"],
-        } | more
+        message = self._message({"kind": "result", "outcome": outcome})
+        message["seconds"] = round(time.monotonic() - self.began_at, 6)
+        if self._steps:
+            message["steps"] = self._steps
+        if self._kept:
+            message["logs"] = [kept["message"] for kept in self._kept if kept["kind"] == "log"]
+        message.update(more)
         if self._sending:
             await asyncio.wait(self._sending)
-        await self._store(self._message(message))
+        await self._store(message)
 
     def _end(self, step: dict[str, Any], state: str, started: float) -> None:
         step["state"], step["seconds"] = state, round(time.monotonic() - started, 6)
@@ -91,9 +91,9 @@ class BusProgress:
             self._kept.append(self._message(what))
 
     def _message(self, what: dict[str, Any]) -> dict[str, Any]:
-        envelope = self._envelope
+        envelope, delivery = self._envelope, self._delivery
         self._n += 1
-        return {
+        message = {
             "worker": self._worker,
             "run": envelope.run,
             "event": {
@@ -101,13 +101,15 @@ class BusProgress:
                 "source": envelope.source,
                 "id": envelope.id,
                 "subject": envelope.subject,
-                "stream": self._delivery.stream,
-                "sequence": self._delivery.sequence,
+                "stream": delivery.stream,
+                "sequence": delivery.sequence,
             },
-            "attempt": self._delivery.attempt,
+            "attempt": delivery.attempt,
             "n": self._n,
             "at": now(),
-        } | what
+        }
+        message.update(what)
+        return message
 
     def _send(self, message: dict[str, Any]) -> None:
         task = asyncio.create_task(self._publish(message))

@@ -65,6 +65,7 @@ class Publisher:
         self._client = connection.client
         self._limit = limit
         self._room = asyncio.Event()
+        self._crowd = 0
         self._timeout = timeout
         self._outstanding: dict[str, _Outstanding] = {}
         self._prefix = f"{connection.inbox_prefix}.pub{time.monotonic_ns():x}"
@@ -116,8 +117,7 @@ class Publisher:
         if expected_sequence is not None:
             sent[EXPECTED_LAST_SUBJECT_SEQUENCE] = str(expected_sequence)
         while len(self._outstanding) >= self._limit:
-            self._room.clear()
-            await self._room.wait()
+            await self._wait_for_room()
         self._count += 1
         token = f"{self._prefix}.{self._count}"
         now = time.monotonic()
@@ -135,7 +135,16 @@ class Publisher:
             return await waiting.answer
         finally:
             del self._outstanding[token]
-            self._room.set()
+            if self._crowd:
+                self._room.set()
+
+    async def _wait_for_room(self) -> None:
+        self._crowd += 1
+        self._room.clear()
+        try:
+            await self._room.wait()
+        finally:
+            self._crowd -= 1
 
     async def _send(self, token: str, waiting: _Outstanding) -> None:
         try:
