@@ -9,6 +9,8 @@ import grpc.aio
 from google.cloud.binaryauthorization_v1 import (
     BinauthzManagementServiceV1AsyncClient,
     BinauthzManagementServiceV1Client,
+    SystemPolicyV1AsyncClient,
+    SystemPolicyV1Client,
     ValidationHelperV1AsyncClient,
     ValidationHelperV1Client,
 )
@@ -26,6 +28,7 @@ CLIENTS: dict[str, tuple[Any, Any]] = {
     "grafeas": (GrafeasAsyncClient, GrafeasClient),
     "binauthz": (BinauthzManagementServiceV1AsyncClient, BinauthzManagementServiceV1Client),
     "binauthz_beta": (BinauthzManagementServiceV1Beta1AsyncClient, BinauthzManagementServiceV1Beta1Client),
+    "system": (SystemPolicyV1AsyncClient, SystemPolicyV1Client),
     "validation": (ValidationHelperV1AsyncClient, ValidationHelperV1Client),
 }
 
@@ -75,6 +78,7 @@ class Clients:
     grafeas: Caller
     binauthz: Caller
     binauthz_beta: Caller
+    system: Caller
     validation: Caller
 
 

@@ -70,6 +70,7 @@ _VALID: dict[str, dict[str, Any]] = {
     "UpdateAttestor": {"attestor": {"name": ATTESTOR}},
     "DeleteAttestor": {"name": f"{PROJECT}/attestors/a"},
     "GetPolicy": {"name": POLICY},
+    "GetSystemPolicy": {"name": "locations/global/policy"},
     "UpdatePolicy": {"policy": {"name": POLICY, "default_admission_rule": _RULE}},
     "ValidateAttestationOccurrence": {
         "attestor": ATTESTOR,

@@ -1,7 +1,8 @@
 """Binary Authorization v1 and v1beta1 (https://cloud.google.com/binary-authorization/docs/reference/rest), one state.
 
-Served: attestors, the project policy, and ValidateAttestationOccurrence, which really verifies. Left out: OpenPGP keys,
-ML-DSA-65, the system policy, platform policies (continuous validation), IAM, and admission itself. The two versions
+Served: attestors, the project policy, the system policy, and ValidateAttestationOccurrence, which really verifies. Left
+out: OpenPGP keys, ML-DSA-65, platform policies (continuous validation) and IAM. Admission has no method of its own
+here, as in the cloud: the platforms ask for it (`admission.py`). The two versions
 have the same messages on the wire (the note is called `user_owned_drydock_note` in v1beta1), so v1beta1 requests are
 re-read as v1. The v1beta1 library lacks the validation helper, which gcloud calls; its row is added here.
 """
@@ -13,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from workers.local.google.api import Api, Ground, Handler
+from workers.local.google.binauthz import system
 from workers.local.google.binauthz.attestors import Attestors
 from workers.local.google.binauthz.policies import Policies
 from workers.local.google.binauthz.validation import Validation
@@ -22,6 +24,8 @@ _PACKAGE = "google.cloud.binaryauthorization"
 _MANAGEMENT = f"/{_PACKAGE}.v1.BinauthzManagementServiceV1/"
 _OLDER_MANAGEMENT = f"/{_PACKAGE}.v1beta1.BinauthzManagementServiceV1Beta1/"
 _VALIDATE = f"/{_PACKAGE}.v1.ValidationHelperV1/ValidateAttestationOccurrence"
+_SYSTEM = f"/{_PACKAGE}.v1.SystemPolicyV1/"
+_OLDER_SYSTEM = f"/{_PACKAGE}.v1beta1.SystemPolicyV1Beta1/"
 _OLDER_VALIDATE = f"/{_PACKAGE}.v1beta1.ValidationHelperV1Beta1/ValidateAttestationOccurrence"
 _OLDER_VALIDATE_RULE = "/v1beta1/{attestor=projects/*/attestors/*}:validateAttestationOccurrence"
 
@@ -29,14 +33,16 @@ _OLDER_VALIDATE_RULE = "/v1beta1/{attestor=projects/*/attestors/*}:validateAttes
 def build(ground: Ground) -> Api:
     """Return the API on *ground*."""
     attestors = Attestors(ground.store)
-    rooms = (attestors, Policies(ground.store))
-    answers = {name: answer for room in rooms for name, answer in room.handlers().items()}
+    managed = {**attestors.handlers(), **Policies(ground.store).handlers()}
     methods = _methods()
-    handlers: dict[str, Handler] = {_MANAGEMENT + name: answer for name, answer in answers.items()}
-    for name, answer in answers.items():
-        handlers[_OLDER_MANAGEMENT + name] = _older(
-            answer, methods[_MANAGEMENT + name], methods[_OLDER_MANAGEMENT + name]
-        )
+    handlers: dict[str, Handler] = {}
+    for prefix, older, answers in (
+        (_MANAGEMENT, _OLDER_MANAGEMENT, managed),
+        (_SYSTEM, _OLDER_SYSTEM, system.handlers()),
+    ):
+        for name, answer in answers.items():
+            handlers[prefix + name] = answer
+            handlers[older + name] = _older(answer, methods[prefix + name], methods[older + name])
     validate = Validation(attestors).validate
     handlers |= {_VALIDATE: validate, _OLDER_VALIDATE: validate}
     return Api("binaryauthorization", methods.values(), handlers)

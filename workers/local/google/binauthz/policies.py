@@ -15,6 +15,7 @@ from google.cloud.binaryauthorization_v1.types import resources
 from workers.local.google.api import Handler
 from workers.local.google.binauthz import attestors
 from workers.local.google.clock import now
+from workers.local.google.enums import name_of
 from workers.local.google.names import check, well_formed
 from workers.local.google.status import aborted, invalid_argument
 from workers.local.google.store import Store
@@ -23,7 +24,7 @@ KIND = "Policy"
 _Policy = resources.Policy.pb()
 _Evaluation = resources.AdmissionRule.EvaluationMode
 _Enforcement = resources.AdmissionRule.EnforcementMode
-_GLOBAL = resources.Policy.GlobalPolicyEvaluationMode.ENABLE
+_GlobalMode = resources.Policy.GlobalPolicyEvaluationMode
 
 # The rule maps, of which one may be filled, and the form of their keys.
 _MAPS = {
@@ -48,11 +49,11 @@ class Policies:
 
     def get(self, request: Any) -> Any:
         """GetPolicy."""
-        return self._read(check("policy", request.name))
+        return self.read(check("policy", request.name))
 
     def update(self, request: Any) -> Any:
         """UpdatePolicy: replaces it. ABORTED when an etag is sent and is not the current one."""
-        old = self._read(check("policy", request.policy.name, "policy.name"))
+        old = self.read(check("policy", request.policy.name, "policy.name"))
         if request.policy.etag and request.policy.etag != old.etag:
             raise aborted(old.name)
         self._check(request.policy)
@@ -66,11 +67,12 @@ class Policies:
             self._store.write(KIND, policy.name, body)
         return policy
 
-    def _read(self, name: str) -> Any:
+    def read(self, name: str) -> Any:
+        """Return the policy *name*, the default one where the project has none."""
         body = self._store.read(KIND, name)
         if body is not None:
             return _Policy.FromString(body)
-        policy = _Policy(name=name, global_policy_evaluation_mode=_GLOBAL)
+        policy = _Policy(name=name, global_policy_evaluation_mode=_GlobalMode.ENABLE)
         policy.default_admission_rule.evaluation_mode = _Evaluation.ALWAYS_ALLOW
         policy.default_admission_rule.enforcement_mode = _Enforcement.ENFORCED_BLOCK_AND_AUDIT_LOG
         policy.etag = attestors.etag_of(policy)
@@ -80,6 +82,7 @@ class Policies:
         """Raise INVALID_ARGUMENT for a policy that the reference forbids."""
         if not policy.HasField("default_admission_rule"):
             raise invalid_argument("default_admission_rule is not set; it is required.", "default_admission_rule")
+        name_of(_GlobalMode, policy.global_policy_evaluation_mode, "global_policy_evaluation_mode")
         filled = [name for name in _MAPS if getattr(policy, name)]
         if len(filled) > 1:
             raise invalid_argument(f"Only one map of admission rules may be filled, not {' and '.join(filled)}.")
@@ -91,6 +94,12 @@ class Policies:
                 )
         for where, rule in _rules(policy):
             self._check_rule(where, rule)
+        identities = [bare_identity(key) for key in policy.istio_service_identity_admission_rules]
+        if twice := {identity for identity in identities if identities.count(identity) > 1}:
+            raise invalid_argument(
+                f"istio_service_identity_admission_rules has more than one rule for {min(twice)}.",
+                "istio_service_identity_admission_rules",
+            )
 
     def _check_rule(self, where: str, rule: Any) -> None:
         if rule.evaluation_mode not in _Evaluation.__members__.values() or not rule.evaluation_mode:
@@ -109,6 +118,11 @@ class Policies:
                 raise invalid_argument(f"{field} names {name!r}; the form is projects/*/attestors/*.", field)
             if self._store.read(attestors.KIND, name) is None:
                 raise invalid_argument(f"{field} names {name}, which does not exist.", field)
+
+
+def bare_identity(key: str) -> str:
+    """Return an Istio service identity without the spiffe:// that it may be written with."""
+    return key.removeprefix("spiffe://")
 
 
 def _rules(policy: Any) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
@@ -18,7 +18,7 @@ from grafeas.grafeas_v1.types import grafeas
 from workers.local.google.api import Handler
 from workers.local.google.clock import now
 from workers.local.google.faults import Faults
-from workers.local.google.grafeas.filters import conditions, parse
+from workers.local.google.grafeas.filters import Term, conditions, parse
 from workers.local.google.grafeas.notes import NoteKind, Notes, kind_of, merged
 from workers.local.google.names import check
 from workers.local.google.paging import page
@@ -190,6 +190,16 @@ class Occurrences:
             if when == "resource" or other == fingerprint:
                 occurrence_id = name.rsplit("/", 1)[1]
                 raise ApiError("ALREADY_EXISTS", f'occurrence ID "{occurrence_id}" already exists in {parent}.')
+
+
+def attestations_of(store: Store, note: str, digest: str) -> Iterator[Any]:
+    """Yield the attestations of *note*, in any project, whose resource ends in @*digest*, in order of creation."""
+    asked = conditions([Term("resource", "suffix", f"@{digest}"), Term("kind", "equal", "ATTESTATION")])
+    where = " AND ".join(sql for sql, _ in asked)
+    parameters = tuple(parameter for _, parameters in asked for parameter in parameters)
+    statement = f"SELECT body FROM occurrences WHERE {where} AND +note = ? ORDER BY +seq"  # noqa: S608 - no input in the text
+    for (body,) in store.execute(statement, (*parameters, note)).fetchall():
+        yield _Occurrence.FromString(body)
 
 
 def _check(occurrence: Any) -> None:
