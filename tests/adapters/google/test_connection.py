@@ -199,7 +199,7 @@ async def test_an_attestor_is_read_again_after_a_while(world: GoogleWorld) -> No
 
 def test_importing_the_adapters_imports_no_client() -> None:
     """Start-up stays quick: Google's libraries are loaded when first used."""
-    modules = ("kms", "attestors", "attestations", "connection", "errors")
+    modules = ("kms", "attestors", "attestor_admin", "attestations", "notes", "connection", "errors")
     code = ";".join(f"import workers.adapters.google.{module}" for module in modules)
     code += (
         "; import sys; print([name for name in sys.modules if name.startswith(('google.cloud', 'grafeas', 'grpc'))])"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -135,3 +135,38 @@ async def test_a_missing_note_is_not_found(place: Place) -> None:
         await place.attestations.find(missing, DIGEST)
     with pytest.raises(NotFound, match="projects/acme/notes/missing"):
         await create(place, replace(GOOD, note=missing))
+
+
+async def of_note(place: Place, since: datetime | None = None) -> list[str]:
+    """Return the names of the attestations of the note, sorted."""
+    return sorted([one.name or "" async for one in place.attestations.of_note(NOTE, since=since)])
+
+
+async def test_all_attestations_of_a_note_are_listed(place: Place) -> None:
+    """Of whichever image, and none of another note."""
+    first = await create(place, GOOD)
+    second = await create(place, replace(GOOD, resource_uri=GOOD.resource_uri.replace(DIGEST, OTHER_DIGEST)))
+    await create(place, replace(GOOD, note=f"{PROJECT}/notes/second"))
+    await place.settle()
+
+    assert await of_note(place) == sorted([str(first.name), str(second.name)])
+
+
+async def test_those_before_a_time_are_left_out(place: Place) -> None:
+    """At that time counts as since."""
+    first = await create(place, GOOD)
+    await place.settle()
+    second = await create(place, replace(GOOD, key_id="ni:///sha-256;two"))
+    await place.settle()
+    assert first.created_at is not None
+    assert second.created_at is not None
+
+    assert await of_note(place, second.created_at) == [second.name]
+    assert await of_note(place, second.created_at + timedelta(seconds=1)) == []
+    assert len(await of_note(place, first.created_at)) == 2
+
+
+async def test_the_attestations_of_a_missing_note_are_not_found(place: Place) -> None:
+    """None is not the same as no note."""
+    with pytest.raises(NotFound, match="projects/acme/notes/missing"):
+        await anext(aiter(place.attestations.of_note(f"{PROJECT}/notes/missing")))
