@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from schemas.attestors import AttestationRequested, AttestorRotate, AttestorRotated
 from schemas.echoes import EchoAnswered, EchoRequested
 from schemas.events import Event
 from schemas.images import ImageAttested, ImagePushed
 
-EVENTS: tuple[type[Event], ...] = (ImagePushed, ImageAttested, EchoRequested, EchoAnswered)
+EVENTS: tuple[type[Event], ...] = (
+    *(ImagePushed, ImageAttested),
+    *(AttestorRotate, AttestorRotated, AttestationRequested),
+    *(EchoRequested, EchoAnswered),
+)
 CATALOGUE: Mapping[str, type[Event]] = {event.event_type: event for event in EVENTS}
 
 

@@ -14,6 +14,8 @@ _HOST = r"(?:localhost|[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*
 _PATH = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 REFERENCE_PATTERN = rf"^{_HOST}/{_PATH}(?::{_TAG})?(?:@sha256:[0-9a-f]{{64}})?$"
+PINNED_PATTERN = rf"^{_HOST}/{_PATH}@sha256:[0-9a-f]{{64}}$"
+"""HOST/PATH@DIGEST."""
 _REFERENCE = re.compile(
     rf"(?P<host>{_HOST})/(?P<path>{_PATH})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?"
 )
