@@ -9,7 +9,7 @@ _KNOWN: set[str] = set()
 _SHORTEST = 8
 _SHAPES = re.compile(
     r"S[AUONC][A-Z2-7]{56}"  # an nkey seed
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
     r"|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{8,}"
     r"|(?<=[Bb]asic )[A-Za-z0-9+/=]{8,}"
     r"|ya29\.[A-Za-z0-9._-]+"  # a Google access token

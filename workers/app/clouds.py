@@ -95,7 +95,12 @@ class Clouds:
         return images
 
     async def _signing_keys(self) -> Any:
-        from workers.adapters.google.kms import KmsSigningKeys  # noqa: PLC0415 - only where a port needs it
+        from workers.adapters.keys.routing import RoutedSigningKeys  # noqa: PLC0415 - only where a port needs it
+
+        return RoutedSigningKeys(kms=self._kms_keys, local=_local_keys)
+
+    async def _kms_keys(self) -> Any:
+        from workers.adapters.google.kms import KmsSigningKeys  # noqa: PLC0415 - only where a key is there
 
         return KmsSigningKeys(await self._google())
 
@@ -118,3 +123,9 @@ class Clouds:
         from workers.adapters.google.notes import GrafeasNotes  # noqa: PLC0415 - only where a port needs it
 
         return GrafeasNotes(await self._google())
+
+
+async def _local_keys() -> Any:
+    from workers.adapters.keys.local import LocalSigningKeys  # noqa: PLC0415 - only where a key is local
+
+    return LocalSigningKeys()

@@ -1,4 +1,4 @@
-"""Checks an attestation at its source: what is stored, against the key in Cloud KMS, as Binary Authorization sees it.
+"""Checks an attestation at its source: what is stored, against the key itself, as Binary Authorization sees it.
 
 Nothing that a worker said is believed.
 """
@@ -7,18 +7,10 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-
+from workers.adapters.keys.verifying import is_signature_of
 from workers.app.clouds import Clouds
 from workers.ports import Attestation, Attestations, Attestors, PublicKey, SigningKeys
 
-_HASHES: dict[str, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
-    "SHA256": hashes.SHA256,
-    "SHA384": hashes.SHA384,
-    "SHA512": hashes.SHA512,
-}
 _DEADLINE = timedelta(seconds=10).total_seconds()
 
 
@@ -66,17 +58,4 @@ def signed_digest(attestation: Attestation) -> str | None:
 
 def signature_holds(public: PublicKey, attestation: Attestation) -> bool:
     """Whether the signature over the signed bytes was made by the private half of this key."""
-    key = serialization.load_pem_public_key(public.pem.encode())
-    digest = next((found() for name, found in _HASHES.items() if public.algorithm.endswith(name)), hashes.SHA256())
-    try:
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(attestation.signature, attestation.payload, ec.ECDSA(digest))
-        elif isinstance(key, rsa.RSAPublicKey):
-            pss = padding.PSS(padding.MGF1(digest), padding.PSS.DIGEST_LENGTH)
-            scheme = pss if "PSS" in public.algorithm else padding.PKCS1v15()
-            key.verify(attestation.signature, attestation.payload, scheme, digest)
-        else:
-            return False
-    except InvalidSignature:
-        return False
-    return True
+    return is_signature_of(public, attestation.signature, attestation.payload)
