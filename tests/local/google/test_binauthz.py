@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
 from google.api_core import exceptions
 
 from tests.local.google.clients import Clients
@@ -17,14 +17,17 @@ ALLOW = {"evaluation_mode": "ALWAYS_ALLOW", "enforcement_mode": "ENFORCED_BLOCK_
 REQUIRE = ALLOW | {"evaluation_mode": "REQUIRE_ATTESTATION", "require_attestations_by": [ATTESTOR]}
 
 
-def pem_of(private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
+def pem_of(private: Any) -> str:
     """Return the public half as PEM."""
     form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return private.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+    return str(private.public_key().public_bytes(serialization.Encoding.PEM, form).decode())
 
 
 P256 = pem_of(ec.generate_private_key(ec.SECP256R1()))
 P384 = pem_of(ec.generate_private_key(ec.SECP384R1()))
+P521 = pem_of(ec.generate_private_key(ec.SECP521R1()))
+ML_DSA = pem_of(mldsa.MLDSA65PrivateKey.generate())
+ML_DSA_44 = pem_of(mldsa.MLDSA44PrivateKey.generate())
 RSA2048 = pem_of(rsa.generate_private_key(65537, 2048))
 
 
@@ -104,7 +107,10 @@ async def test_a_deleted_attestor_is_not_found(clients: Clients) -> None:
         (RSA2048, "ECDSA_P256_SHA256", KEY_ID, "not one for"),
         (RSA2048, "RSA_PSS_3072_SHA256", KEY_ID, "not one for"),
         (P256, "SIGNATURE_ALGORITHM_UNSPECIFIED", KEY_ID, "not set to a signature algorithm"),
-        (P256, "ML_DSA_65", KEY_ID, "ML_DSA_65 is not served locally yet"),
+        (P256, "ML_DSA_65", KEY_ID, "not one for ML_DSA_65"),
+        (P521, "ECDSA_P384_SHA384", KEY_ID, "not one for"),
+        (ML_DSA, "ECDSA_P256_SHA256", KEY_ID, "not one for"),
+        (ML_DSA_44, "ML_DSA_65", KEY_ID, "not one for ML_DSA_65"),
         ("no key", "ECDSA_P256_SHA256", KEY_ID, "is no PEM public key"),
         (P256, "ECDSA_P256_SHA256", "an id with spaces", "is not a URI"),
     ],
@@ -122,15 +128,6 @@ async def test_keys_that_could_never_verify_are_refused(
     [
         ({}, "has no note"),
         ({"user_owned_grafeas_note": {"note_reference": "reviewed"}}, "note_reference is 'reviewed'"),
-        (
-            {
-                "user_owned_grafeas_note": {
-                    "note_reference": NOTE,
-                    "public_keys": [{"ascii_armored_pgp_public_key": "x"}],
-                }
-            },
-            "OpenPGP",
-        ),
         ({"user_owned_grafeas_note": {"note_reference": NOTE, "public_keys": [{"id": "a:b"}]}}, "holds no key"),
     ],
 )
@@ -138,6 +135,61 @@ async def test_bad_attestors_are_refused(over_grpc: Clients, attestor: dict[str,
     """An attestor without a note, or with keys that cannot be read, is INVALID_ARGUMENT."""
     with pytest.raises(exceptions.InvalidArgument, match=sentence):
         await over_grpc.binauthz.create_attestor(parent=PROJECT, attestor_id="a", attestor=attestor)
+
+
+def numbered(count: int) -> dict[str, Any]:
+    """Return an attestor with as many keys, each with an id of its own."""
+    pkix = {"public_key_pem": P256, "signature_algorithm": "ECDSA_P256_SHA256"}
+    keys = [{"id": f"key:{number}", "pkix_public_key": pkix} for number in range(count)]
+    return {"user_owned_grafeas_note": {"note_reference": NOTE, "public_keys": keys}}
+
+
+async def test_an_attestor_has_at_most_a_thousand_keys(over_grpc: Clients) -> None:
+    """1,000 are kept, and one more is refused without a change."""
+    create = {"parent": PROJECT, "attestor_id": "reviewer"}
+    with pytest.raises(exceptions.InvalidArgument, match="has 1001 public keys; it may have 1000"):
+        await over_grpc.binauthz.create_attestor(**create, attestor=numbered(1001))
+    await over_grpc.binauthz.create_attestor(**create, attestor=numbered(1000))
+    with pytest.raises(exceptions.InvalidArgument, match="has 1001 public keys"):
+        await over_grpc.binauthz.update_attestor(attestor=numbered(1001) | {"name": ATTESTOR})
+
+    attestor = await over_grpc.binauthz.get_attestor(name=ATTESTOR)
+    assert len(attestor.user_owned_grafeas_note.public_keys) == 1000
+
+
+async def test_a_project_has_at_most_two_hundred_attestors(clients: Clients) -> None:
+    """One more is refused with a QuotaFailure, until one is deleted; a taken name stays a conflict."""
+    for number in range(200):
+        await clients.binauthz.create_attestor(parent=PROJECT, attestor_id=f"a{number}", attestor=numbered(0))
+    with pytest.raises(exceptions.TooManyRequests, match="There are 200 attestors in projects/demo already"):
+        await clients.binauthz.create_attestor(parent=PROJECT, attestor_id="more", attestor=numbered(0))
+    with pytest.raises(exceptions.Conflict):
+        await clients.binauthz.create_attestor(parent=PROJECT, attestor_id="a0", attestor=numbered(0))
+    await clients.binauthz.create_attestor(parent="projects/other", attestor_id="more", attestor=numbered(0))
+    await clients.binauthz.delete_attestor(name=f"{PROJECT}/attestors/a0")
+    await clients.binauthz.create_attestor(parent=PROJECT, attestor_id="more", attestor=numbered(0))
+
+    assert len(await clients.binauthz.list_attestors(parent=PROJECT)) == 200
+
+
+async def test_the_ids_of_keys_are_unique(over_grpc: Clients) -> None:
+    """Two keys under one id, given or computed, are refused; one key under two ids is not."""
+    pkix = {"public_key_pem": P256, "signature_algorithm": "ECDSA_P256_SHA256"}
+    other = {"public_key_pem": P384, "signature_algorithm": "ECDSA_P384_SHA384"}
+    for keys, sentence in (
+        ([{"id": "a:b", "pkix_public_key": pkix}, {"id": "a:b", "pkix_public_key": other}], "'a:b' is already that of"),
+        ([{"pkix_public_key": pkix}, {"pkix_public_key": pkix}], "is already that of public_keys.0."),
+    ):
+        note: dict[str, Any] = {"note_reference": NOTE, "public_keys": keys}
+        with pytest.raises(exceptions.InvalidArgument, match=sentence):
+            await over_grpc.binauthz.create_attestor(
+                parent=PROJECT, attestor_id="a", attestor={"user_owned_grafeas_note": note}
+            )
+    note = {"note_reference": NOTE, "public_keys": [{"id": "a:b", "pkix_public_key": pkix}, {"pkix_public_key": pkix}]}
+    created = await over_grpc.binauthz.create_attestor(
+        parent=PROJECT, attestor_id="a", attestor={"user_owned_grafeas_note": note}
+    )
+    assert len(created.user_owned_grafeas_note.public_keys) == 2
 
 
 async def test_a_project_has_a_policy_from_the_start(clients: Clients) -> None:

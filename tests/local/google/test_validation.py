@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa
 from google.api_core import exceptions
 from google.cloud.binaryauthorization_v1.types import service
 from hypothesis import given
@@ -50,13 +50,14 @@ async def test_a_signed_attestation_is_verified(clients: Clients) -> None:
         ("RSA_SIGN_PKCS1_2048_SHA256", "RSA_SIGN_PKCS1_2048_SHA256"),
         ("RSA_SIGN_PSS_2048_SHA256", "RSA_PSS_2048_SHA256"),
         ("RSA_SIGN_PSS_2048_SHA256", "RSA_SIGN_PSS_2048_SHA256"),
+        ("PQ_SIGN_ML_DSA_65", "ML_DSA_65"),
     ],
 )
 async def test_every_kind_of_key_verifies(over_grpc: Clients, algorithm: str, stated: str) -> None:
     """What Cloud KMS signs with an algorithm, an attestor that states the same one accepts."""
     version = await make_key(over_grpc, algorithm)
     await make_note(over_grpc)
-    pem = (await over_grpc.kms.get_public_key(name=version)).pem
+    pem = (await over_grpc.kms.get_public_key(name=version, public_key_format="PEM")).pem
     await make_attestor(over_grpc, pem, stated)
     signature = (await over_grpc.kms.asymmetric_sign(name=version, data=payload())).signature
 
@@ -154,17 +155,16 @@ async def test_an_unknown_attestor_is_not_found(over_grpc: Clients) -> None:
 class Bench:
     """The validation alone, with a key of its own and one good request."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, private: Any, algorithm: str, *how: Any) -> None:
         self.store = Store(data)
-        private = ec.generate_private_key(ec.SECP256R1())
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         pem = private.public_key().public_bytes(serialization.Encoding.PEM, form)
         attestors = Attestors(self.store)
-        key = {"id": KEY_ID, "pkix_public_key": {"public_key_pem": pem, "signature_algorithm": "ECDSA_P256_SHA256"}}
+        key = {"id": KEY_ID, "pkix_public_key": {"public_key_pem": pem, "signature_algorithm": algorithm}}
         attestor = {"user_owned_grafeas_note": {"note_reference": NOTE, "public_keys": [key]}}
         request = service.CreateAttestorRequest(parent=PROJECT, attestor_id="reviewer", attestor=attestor)
         attestors.create(service.CreateAttestorRequest.pb(request))
-        self.signature = private.sign(payload(), ec.ECDSA(hashes.SHA256()))
+        self.signature = private.sign(payload(), *how)
         self.validation = Validation(attestors)
 
     def verdict(self, content: bytes, signature: bytes, resource: str = RESOURCE, key_id: str = KEY_ID) -> str:
@@ -177,10 +177,15 @@ class Bench:
         return str(service.ValidateAttestationOccurrenceResponse.Result(answer.result).name)
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """Give a validation with one good attestation."""
-    bench = Bench(tmp_path_factory.mktemp("validation"))
+P256 = (ec.generate_private_key(ec.SECP256R1()), "ECDSA_P256_SHA256", ec.ECDSA(hashes.SHA256()))
+P521 = (ec.generate_private_key(ec.SECP521R1()), "ECDSA_P521_SHA512", ec.ECDSA(hashes.SHA512()))
+ML_DSA = (mldsa.MLDSA65PrivateKey.generate(), "ML_DSA_65")
+
+
+@pytest.fixture(scope="module", params=[P256, P521, ML_DSA], ids=lambda scheme: scheme[1])
+def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Give a validation with one good attestation, by each kind of key that Cloud KMS does not make as well."""
+    bench = Bench(tmp_path_factory.mktemp("validation"), *request.param)
     assert bench.verdict(payload(), bench.signature) == "VERIFIED"
     yield bench
     bench.store.close()

@@ -2,7 +2,7 @@
 
 Cloud KMS and Binary Authorization name the same schemes differently; each service maps its enum to a row of `SCHEMES`.
 Padding and salt follow https://cloud.google.com/kms/docs/algorithms: PSS salts are as long as the digest, ECDSA
-signatures are ASN.1 DER. A scheme that signs whole messages instead of digests is one more class with the same methods.
+signatures are ASN.1 DER, and ML-DSA (FIPS 204) signs whole messages with an empty context.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding, rsa, utils
 
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(),
@@ -31,7 +31,7 @@ class Scheme(Protocol):
 
     @property
     def digest(self) -> str:
-        """The field of a KMS Digest that it signs: "sha256", "sha384" or "sha512"."""
+        """The field of a KMS Digest that it signs: "sha256", "sha384" or "sha512"; empty when it signs messages."""
         ...
 
     @property
@@ -47,8 +47,8 @@ class Scheme(Protocol):
         """Whether a public key has this scheme's form."""
         ...
 
-    def sign(self, private: Any, digest: bytes) -> bytes:
-        """Return the signature over a digest."""
+    def sign(self, private: Any, content: bytes) -> bytes:
+        """Return the signature over a digest, or over a message when the scheme has no digest."""
         ...
 
     def verify(self, public: Any, signature: bytes, data: bytes) -> bool:
@@ -72,9 +72,9 @@ class Ecdsa:
         """Whether *public* is a point on the curve."""
         return isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name == self.curve
 
-    def sign(self, private: Any, digest: bytes) -> bytes:
+    def sign(self, private: Any, content: bytes) -> bytes:
         """Return the DER signature over a digest."""
-        return bytes(private.sign(digest, ec.ECDSA(utils.Prehashed(_HASHES[self.digest]))))
+        return bytes(private.sign(content, ec.ECDSA(utils.Prehashed(_HASHES[self.digest]))))
 
     def verify(self, public: Any, signature: bytes, data: bytes) -> bool:
         """Whether *signature* is *public*'s over *data*."""
@@ -98,9 +98,9 @@ class Rsa:
         """Whether *public* is an RSA key of this size."""
         return isinstance(public, rsa.RSAPublicKey) and public.key_size == self.bits
 
-    def sign(self, private: Any, digest: bytes) -> bytes:
+    def sign(self, private: Any, content: bytes) -> bytes:
         """Return the signature over a digest."""
-        return bytes(private.sign(digest, self._padding(), utils.Prehashed(_HASHES[self.digest])))
+        return bytes(private.sign(content, self._padding(), utils.Prehashed(_HASHES[self.digest])))
 
     def verify(self, public: Any, signature: bytes, data: bytes) -> bool:
         """Whether *signature* is *public*'s over *data*."""
@@ -113,7 +113,32 @@ class Rsa:
         return padding.PSS(padding.MGF1(chosen), chosen.digest_size)
 
 
-# Named as Cloud KMS names them; Binary Authorization's names are mapped in its own room.
+@dataclass(frozen=True)
+class MlDsa65:
+    """ML-DSA-65 of FIPS 204, over the message itself."""
+
+    digest: str = ""
+    slow: bool = True
+
+    def generate(self) -> mldsa.MLDSA65PrivateKey:
+        """Return a new private key."""
+        return mldsa.MLDSA65PrivateKey.generate()
+
+    def fits(self, public: Any) -> bool:
+        """Whether *public* is an ML-DSA-65 key."""
+        return isinstance(public, mldsa.MLDSA65PublicKey)
+
+    def sign(self, private: Any, content: bytes) -> bytes:
+        """Return the signature over a message: 3,309 bytes."""
+        return bytes(private.sign(content))
+
+    def verify(self, public: Any, signature: bytes, data: bytes) -> bool:
+        """Whether *signature* is *public*'s over *data*."""
+        return _holds(public, signature, data)
+
+
+# Named as Cloud KMS names them; Binary Authorization's names are mapped in its own room. P-521 is not Cloud KMS's:
+# its enum has no such algorithm, so keys of this scheme come from elsewhere.
 SCHEMES: dict[str, Scheme] = {
     "EC_SIGN_P256_SHA256": Ecdsa("secp256r1", "sha256"),
     "EC_SIGN_P384_SHA384": Ecdsa("secp384r1", "sha384"),
@@ -126,6 +151,7 @@ SCHEMES: dict[str, Scheme] = {
     "RSA_SIGN_PSS_3072_SHA256": Rsa(3072, "sha256", pss=True),
     "RSA_SIGN_PSS_4096_SHA256": Rsa(4096, "sha256", pss=True),
     "RSA_SIGN_PSS_4096_SHA512": Rsa(4096, "sha512", pss=True),
+    "PQ_SIGN_ML_DSA_65": MlDsa65(),
 }
 
 

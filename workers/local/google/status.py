@@ -134,5 +134,23 @@ def resource_exhausted(service: str, method: str, *, limit: int, per: float, ret
     )
 
 
+def limit_exceeded(service: str, what: str, limit: int) -> ApiError:
+    """RESOURCE_EXHAUSTED for a fixed limit, with a QuotaFailure and nothing to wait for: waiting makes no room."""
+    sentence = f"There are {limit} {what} already, which is the limit; delete one that is not needed."
+    violation = error_details_pb2.QuotaFailure.Violation(subject=service, description=sentence)
+    return ApiError("RESOURCE_EXHAUSTED", sentence, [error_details_pb2.QuotaFailure(violations=[violation])])
+
+
+def permission_denied(service: str, permission: str, resource: str) -> ApiError:
+    """PERMISSION_DENIED with the ErrorInfo of IAM, which names what is missing and on what."""
+    info = error_details_pb2.ErrorInfo(
+        reason="IAM_PERMISSION_DENIED",
+        domain=service,
+        metadata={"permission": permission, "resource": resource},
+    )
+    sentence = f"Permission '{permission}' denied on resource '//{service}/{resource}' (or it may not exist)."
+    return ApiError("PERMISSION_DENIED", sentence, [info])
+
+
 def _resource(kind: str, name: str) -> Any:
     return error_details_pb2.ResourceInfo(resource_type=kind, resource_name=name)

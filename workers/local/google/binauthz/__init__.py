@@ -1,10 +1,10 @@
 """Binary Authorization v1 and v1beta1 (https://cloud.google.com/binary-authorization/docs/reference/rest), one state.
 
-Served: attestors, the project policy, the system policy, and ValidateAttestationOccurrence, which really verifies. Left
-out: OpenPGP keys, ML-DSA-65, platform policies (continuous validation) and IAM. Admission has no method of its own
-here, as in the cloud: the platforms ask for it (`admission.py`). The two versions
-have the same messages on the wire (the note is called `user_owned_drydock_note` in v1beta1), so v1beta1 requests are
-re-read as v1. The v1beta1 library lacks the validation helper, which gcloud calls; its row is added here.
+Served: attestors with keys of every kind, the project policy, the system policy, and ValidateAttestationOccurrence,
+which really verifies. Left out: platform policies (continuous validation) and IAM. Admission has no method of its own
+here, as in the cloud: the platforms ask for it (`admission.py`). The two versions have the same messages on the wire
+(the note is called `user_owned_drydock_note` in v1beta1), so v1beta1 requests are re-read as v1. The v1beta1 library
+lacks the validation helper, which gcloud calls; its row is added here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Attestors.
 
-Follows https://cloud.google.com/binary-authorization/docs/reference/rest/v1/projects.attestors.
-Left out: IAM and the limits
-on the number of attestors and keys.
+Follows https://cloud.google.com/binary-authorization/docs/reference/rest/v1/projects.attestors and, for their number,
+https://cloud.google.com/binary-authorization/quotas.
 """
 
 from __future__ import annotations
@@ -20,10 +19,11 @@ from workers.local.google.binauthz import keys
 from workers.local.google.clock import now
 from workers.local.google.names import check
 from workers.local.google.paging import page
-from workers.local.google.status import aborted, already_exists, invalid_argument, not_found
+from workers.local.google.status import aborted, already_exists, invalid_argument, limit_exceeded, not_found
 from workers.local.google.store import Store
 
 KIND = "Attestor"
+MOST_ATTESTORS = 200
 _Attestor = resources.Attestor.pb()
 _ListResponse = service.ListAttestorsResponse.pb()
 
@@ -49,6 +49,8 @@ class Attestors:
         parent = check("project", request.parent, "parent")
         name = f"{parent}/attestors/{check('id', request.attestor_id, 'attestor_id')}"
         attestor = _completed(name, request.attestor)
+        if self._store.read(KIND, name) is None and self._store.count(KIND, parent) >= MOST_ATTESTORS:
+            raise limit_exceeded("binaryauthorization.googleapis.com", f"attestors in {parent}", MOST_ATTESTORS)
         if not self._store.insert(KIND, name, parent, attestor.SerializeToString()):
             raise already_exists(KIND, name)
         return attestor

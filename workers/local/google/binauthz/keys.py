@@ -1,88 +1,40 @@
-"""The public keys of an attestor: PKIX keys, their algorithms and ids.
+"""The public keys of an attestor, of either kind, together.
 
-Follows https://cloud.google.com/binary-authorization/docs/reference/rest/v1/projects.attestors#AttestorPublicKey.
-Left out: OpenPGP keys and ML-DSA-65.
+Follows https://cloud.google.com/binary-authorization/docs/reference/rest/v1/projects.attestors#AttestorPublicKey. The
+limit is that of https://cloud.google.com/binary-authorization/quotas. Ids are kept unique, since a signature names its
+key by id alone; what the cloud says to a repeated id is not documented.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from google.cloud.binaryauthorization_v1.types import resources
-
-from workers.local.google.signatures import SCHEMES, Scheme
+from workers.local.google.binauthz import openpgp, pkix
 from workers.local.google.status import invalid_argument
 
-_Algorithm = resources.PkixPublicKey.SignatureAlgorithm
-_Names = resources.PkixPublicKey.pb().SignatureAlgorithm
-
-# Binary Authorization's number of each scheme; where it has two names, the enum's alias is Cloud KMS's own.
-_SCHEME_OF = {_Names.Value(name): scheme for name, scheme in SCHEMES.items()}
-# The characters of an RFC 3986 URI reference: the ids that gcloud writes for Cloud KMS begin with "//".
-_URI = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
+MOST_KEYS = 1000
 
 
 def complete(keys: Any) -> None:
-    """Check the public keys of an attestor and give an id to those without. Raises INVALID_ARGUMENT."""
+    """Check the public keys of an attestor and give them their ids. Raises INVALID_ARGUMENT."""
+    if len(keys) > MOST_KEYS:
+        raise invalid_argument(f"The attestor has {len(keys)} public keys; it may have {MOST_KEYS}.", "public_keys")
+    seen: dict[str, int] = {}
     for index, key in enumerate(keys):
         where = f"public_keys[{index}]"
-        if key.WhichOneof("public_key") == "ascii_armored_pgp_public_key":
-            raise invalid_argument(f"{where} is an OpenPGP key; those are not served locally yet.", where)
-        if key.WhichOneof("public_key") is None:
-            raise invalid_argument(f"{where} holds no key; set pkix_public_key.", where)
-        _complete_pkix(key, where)
+        kind = key.WhichOneof("public_key")
+        if kind is None:
+            raise invalid_argument(f"{where} holds no key; set pkix_public_key or ascii_armored_pgp_public_key.", where)
+        (pkix if kind == "pkix_public_key" else openpgp).complete(key, where)
+        first = seen.setdefault(key.id, index)
+        if first != index:
+            raise invalid_argument(f"{where}.id {key.id!r} is already that of public_keys[{first}].", f"{where}.id")
 
 
-def verifies(key: Any, signature: bytes, payload: bytes) -> bool:
-    """Whether *signature* over *payload* is that of the attestor's *key*, with the algorithm it states."""
-    pkix = key.pkix_public_key
-    return _SCHEME_OF[pkix.signature_algorithm].verify(_loaded(pkix.public_key_pem), signature, payload)
-
-
-def default_id(pem: str) -> str:
-    """Return the id of a key that was given none: RFC 6920's name of the SHA-256 of its DER."""
-    der = _loaded(pem).public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    digest = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
-    return f"ni:///sha-256;{digest}"
-
-
-def _complete_pkix(key: Any, where: str) -> None:
-    pkix = key.pkix_public_key
-    scheme = _scheme(pkix.signature_algorithm, where)
-    try:
-        public = _loaded(pkix.public_key_pem)
-    except (ValueError, UnsupportedAlgorithm):
-        raise invalid_argument(
-            f"{where}.pkix_public_key.public_key_pem is no PEM public key.", f"{where}.pkix_public_key.public_key_pem"
-        ) from None
-    if not scheme.fits(public):
-        name = _Names.Name(pkix.signature_algorithm)
-        raise invalid_argument(
-            f"{where}: the public key is not one for {name}.", f"{where}.pkix_public_key.signature_algorithm"
-        )
-    if key.id and pkix.key_id and key.id != pkix.key_id:
-        raise invalid_argument(f"{where}.pkix_public_key.key_id must be empty or equal to {where}.id.", where)
-    key.id = key.id or pkix.key_id or default_id(pkix.public_key_pem)
-    if _URI.fullmatch(key.id) is None:
-        raise invalid_argument(f"{where}.id {key.id!r} is not a URI as RFC 3986 has it.", f"{where}.id")
-
-
-def _scheme(algorithm: int, where: str) -> Scheme:
-    scheme = _SCHEME_OF.get(algorithm)
-    if scheme is not None:
-        return scheme
-    field = f"{where}.pkix_public_key.signature_algorithm"
-    if algorithm == _Algorithm.ML_DSA_65:
-        raise invalid_argument(f"{field} ML_DSA_65 is not served locally yet.", field)
-    raise invalid_argument(f"{field} is not set to a signature algorithm.", field)
-
-
-@lru_cache(maxsize=512)
-def _loaded(pem: str) -> Any:
-    return serialization.load_pem_public_key(pem.encode())
+def refusal(key: Any, signature: bytes, payload: bytes) -> str:
+    """Return why *signature* over *payload* is not one of the attestor's *key*; empty when it is."""
+    of_kind: Callable[[Any, bytes, bytes], str] = openpgp.refusal
+    if key.WhichOneof("public_key") == "pkix_public_key":
+        of_kind = pkix.refusal
+    return of_kind(key, signature, payload)

@@ -85,8 +85,8 @@ def _unsigned(note: Any, attestation: Any) -> str:
         candidates = [key for key in note.public_keys if key.id == signature.public_key_id]
         if not candidates:
             reasons.append(f"The attestor has no public key with the id {signature.public_key_id!r}.")
-        elif any(keys.verifies(key, signature.signature, attestation.serialized_payload) for key in candidates):
+        refusals = [keys.refusal(key, signature.signature, attestation.serialized_payload) for key in candidates]
+        if "" in refusals:
             return ""
-        else:
-            reasons.append(f"The signature is not that of the key {signature.public_key_id} over this payload.")
+        reasons += refusals
     return " ".join(reasons)

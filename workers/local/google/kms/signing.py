@@ -42,39 +42,34 @@ class Signing:
         return {"GetPublicKey": self.public_key, "AsymmetricSign": self.sign}
 
     def public_key(self, request: Any) -> Any:
-        """GetPublicKey, as PEM or DER."""
+        """GetPublicKey, as PEM or DER; of post-quantum keys also in NIST's form, and only in a form that is named."""
         version = self._versions.usable(request.name)
-        wanted = request.public_key_format
-        if wanted not in (_Format.PUBLIC_KEY_FORMAT_UNSPECIFIED, _Format.PEM, _Format.DER):
-            form = name_of(_Format, wanted, "public_key_format")
-            raise invalid_argument(f"public_key_format {form} does not go with {version.name}.", "public_key_format")
-        public = self._versions.private_key(version.name).public_key()
-        encoding = serialization.Encoding.DER if wanted == _Format.DER else serialization.Encoding.PEM
-        content = public.public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
+        wanted = _format(request, post_quantum=scheme_of(version.algorithm).digest == "")
+        content = _encoded(self._versions.private_key(version.name).public_key(), wanted)
         answer = _PublicKey(
             name=version.name,
             algorithm=version.algorithm,
             protection_level=version.protection_level,
-            public_key_format=wanted or _Format.PEM,
+            public_key_format=wanted,
         )
         answer.public_key.data = content
         answer.public_key.crc32c_checksum.value = google_crc32c.value(content)
-        if wanted != _Format.DER:
+        if wanted == _Format.PEM:
             answer.pem = content.decode()
             answer.pem_crc32c.value = google_crc32c.value(content)
         return answer
 
     async def sign(self, request: Any) -> Any:
-        """AsymmetricSign: a digest, or data whose digest is made here."""
+        """AsymmetricSign: a digest, or data whose digest is made here; post-quantum keys sign the data itself."""
         version = self._versions.usable(request.name)
         scheme = scheme_of(version.algorithm)
-        digest = _digest(request, scheme)
+        content = _content(request, scheme)
         private = self._versions.private_key(version.name)
         if scheme.slow:
             loop = asyncio.get_running_loop()
-            signature = await loop.run_in_executor(self._threads, scheme.sign, private, digest)
+            signature = await loop.run_in_executor(self._threads, scheme.sign, private, content)
         else:
-            signature = scheme.sign(private, digest)
+            signature = scheme.sign(private, content)
         answer = _SignResponse(
             signature=signature,
             name=version.name,
@@ -86,8 +81,36 @@ class Signing:
         return answer
 
 
-def _digest(request: Any, scheme: Scheme) -> bytes:
-    """Return the digest to sign. Raises INVALID_ARGUMENT unless the request holds exactly one of the right kind."""
+def _format(request: Any, *, post_quantum: bool) -> int:
+    """Return the format to answer in. Raises INVALID_ARGUMENT for one that the key does not have.
+
+    https://docs.cloud.google.com/kms/docs/retrieve-public-key: a post-quantum key has no default, and of those only
+    ML-DSA keys have PEM and DER.
+    """
+    wanted = int(request.public_key_format)
+    if wanted == _Format.PUBLIC_KEY_FORMAT_UNSPECIFIED:
+        if post_quantum:
+            raise invalid_argument(
+                f"public_key_format is not set; the post-quantum key {request.name} needs one, such as NIST_PQC.",
+                "public_key_format",
+            )
+        return int(_Format.PEM)
+    if wanted in (_Format.PEM, _Format.DER) or (post_quantum and wanted == _Format.NIST_PQC):
+        return wanted
+    form = name_of(_Format, wanted, "public_key_format")
+    raise invalid_argument(f"public_key_format {form} does not go with {request.name}.", "public_key_format")
+
+
+def _encoded(public: Any, form: int) -> bytes:
+    """Return a public key in a format; NIST_PQC is the bare encoding of FIPS 204."""
+    if form == _Format.NIST_PQC:
+        return bytes(public.public_bytes_raw())
+    encoding = serialization.Encoding.DER if form == _Format.DER else serialization.Encoding.PEM
+    return bytes(public.public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo))
+
+
+def _content(request: Any, scheme: Scheme) -> bytes:
+    """Return what to sign. Raises INVALID_ARGUMENT unless the request holds exactly one thing of the right kind."""
     kind = request.digest.WhichOneof("digest")
     if (kind is None) == (not request.data):
         raise invalid_argument("Exactly one of digest and data must be set.", "digest")
@@ -95,10 +118,11 @@ def _digest(request: Any, scheme: Scheme) -> bytes:
         if len(request.data) > _LARGEST_DATA:
             raise invalid_argument(f"data has {len(request.data)} bytes; at most {_LARGEST_DATA} are signed.", "data")
         _check_crc(request, "data", request.data)
-        return hashlib.new(scheme.digest, request.data).digest()
+        return hashlib.new(scheme.digest, request.data).digest() if scheme.digest else bytes(request.data)
     digest: bytes = getattr(request.digest, kind)
     if kind != scheme.digest:
-        raise invalid_argument(f"The key of {request.name} signs {scheme.digest} digests, not {kind}.", "digest")
+        signs = f"{scheme.digest} digests, not {kind}" if scheme.digest else "data, not digests"
+        raise invalid_argument(f"The key of {request.name} signs {signs}.", "digest")
     if len(digest) != hashlib.new(kind).digest_size:
         raise invalid_argument(f"digest.{kind} has {len(digest)} bytes, not {hashlib.new(kind).digest_size}.", "digest")
     _check_crc(request, "digest", digest)
