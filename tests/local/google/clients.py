@@ -19,6 +19,7 @@ from google.cloud.binaryauthorization_v1beta1 import (
     BinauthzManagementServiceV1Beta1Client,
 )
 from google.cloud.kms_v1 import KeyManagementServiceAsyncClient, KeyManagementServiceClient
+from google.cloud.run_v2 import RevisionsAsyncClient, RevisionsClient, ServicesAsyncClient, ServicesClient
 from google.oauth2.credentials import Credentials
 from grafeas.grafeas_v1 import GrafeasAsyncClient, GrafeasClient
 
@@ -28,6 +29,8 @@ CLIENTS: dict[str, tuple[Any, Any]] = {
     "grafeas": (GrafeasAsyncClient, GrafeasClient),
     "binauthz": (BinauthzManagementServiceV1AsyncClient, BinauthzManagementServiceV1Client),
     "binauthz_beta": (BinauthzManagementServiceV1Beta1AsyncClient, BinauthzManagementServiceV1Beta1Client),
+    "revisions": (RevisionsAsyncClient, RevisionsClient),
+    "services": (ServicesAsyncClient, ServicesClient),
     "system": (SystemPolicyV1AsyncClient, SystemPolicyV1Client),
     "validation": (ValidationHelperV1AsyncClient, ValidationHelperV1Client),
 }
@@ -65,6 +68,13 @@ class Caller:
 
         return call
 
+    async def done(self, method: str, **request: Any) -> Any:
+        """Call a method that begins an operation and return what the operation ends with."""
+        operation = await getattr(self, method)(**request)
+        if self.threaded:
+            return await asyncio.to_thread(operation.result, timeout=30)
+        return await operation.result(timeout=30)
+
     def _whole(self, method: str, arguments: dict[str, Any]) -> Any:
         answer = getattr(self.client, method)(**arguments)
         return list(answer) if hasattr(answer, "pages") else answer
@@ -78,6 +88,8 @@ class Clients:
     grafeas: Caller
     binauthz: Caller
     binauthz_beta: Caller
+    revisions: Caller
+    services: Caller
     system: Caller
     validation: Caller
 

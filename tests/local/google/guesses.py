@@ -34,6 +34,9 @@ _PUBLIC = {"id": KEY_ID, "pkix_public_key": {"public_key_pem": _PEM, "signature_
 _REFERENCE = {"note_reference": NOTE, "public_keys": [_PUBLIC]}
 _RULE = {"evaluation_mode": "ALWAYS_ALLOW", "enforcement_mode": "ENFORCED_BLOCK_AND_AUDIT_LOG"}
 _PAGE = {"page_size": 5}
+_IMAGES = {"template": {"containers": [{"image": "shop:1"}]}, "binary_authorization": {"use_default": True}}
+_FIRST = {"template": {"revision": "shop-00001", **_IMAGES["template"]}}
+SERVICE = f"{LOCATION}/services/shop"
 _VALID: dict[str, dict[str, Any]] = {
     "CreateKeyRing": {"parent": LOCATION, "key_ring_id": "ring"},
     "GetKeyRing": {"name": RING},
@@ -71,6 +74,17 @@ _VALID: dict[str, dict[str, Any]] = {
     "DeleteAttestor": {"name": f"{PROJECT}/attestors/a"},
     "GetPolicy": {"name": POLICY},
     "GetSystemPolicy": {"name": "locations/global/policy"},
+    "CreateService": {"parent": LOCATION, "service_id": "shop", "service": _FIRST},
+    "GetService": {"name": SERVICE},
+    "ListServices": {"parent": LOCATION, **_PAGE},
+    "UpdateService": {"service": {"name": SERVICE, **_IMAGES}, "update_mask": "template.labels"},
+    "DeleteService": {"name": f"{LOCATION}/services/none"},
+    "GetRevision": {"name": f"{SERVICE}/revisions/shop-00001"},
+    "ListRevisions": {"parent": SERVICE, **_PAGE},
+    "GetOperation": {"name": f"{LOCATION}/operations/none"},
+    "WaitOperation": {"name": f"{LOCATION}/operations/none"},
+    "DeleteOperation": {"name": f"{LOCATION}/operations/none"},
+    "ListOperations": {"name": LOCATION, **_PAGE},
     "UpdatePolicy": {"policy": {"name": POLICY, "default_admission_rule": _RULE}},
     "ValidateAttestationOccurrence": {
         "attestor": ATTESTOR,

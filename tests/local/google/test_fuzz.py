@@ -18,7 +18,7 @@ from workers.local.google.status import ApiError
 from workers.local.google.store import Store
 from workers.local.google.transcode import to_json
 
-SEEDED = ("KeyRing", "CryptoKey", "CryptoKeyVersion", "Note", "Attestor", "Occurrence")
+SEEDED = ("KeyRing", "CryptoKey", "CryptoKeyVersion", "Note", "Attestor", "Occurrence", "Service")
 
 
 class World:

@@ -67,6 +67,8 @@ ROOMS = (
         "workers.local.google.grafeas",
     ),
     Room("binaryauthorization", ("google.cloud.binaryauthorization.",), "workers.local.google.binauthz"),
+    # The operations of all services are one set, so over gRPC the first room that knows them answers for every one.
+    Room("run", ("google.cloud.run.v2.", "google.longrunning."), "workers.local.google.run"),
 )
 
 

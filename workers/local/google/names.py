@@ -15,6 +15,9 @@ _LOCATION = r"locations/[a-z][a-z0-9-]{0,62}"
 _KMS_ID = r"[a-zA-Z0-9_-]{1,63}"
 _ID = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
 _SCOPE = rf"{_PROJECT}(?:/{_LOCATION})?"
+_SERVICE = rf"{_PROJECT}/{_LOCATION}/services/"
+_SERVICE_ID = r"[a-z](?:[a-z0-9-]{0,47}[a-z0-9])?"
+_REVISION_ID = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _KEY_RING = rf"{_PROJECT}/{_LOCATION}/keyRings/{_KMS_ID}"
 
 # kind -> (pattern, how it is written for people)
@@ -33,6 +36,11 @@ _FORMS = {
     "attestor": (rf"{_PROJECT}/attestors/{_ID}", "projects/*/attestors/*"),
     "policy": (rf"{_PROJECT}/policy", "projects/*/policy"),
     "system policy": (r"locations/[a-z][a-z0-9-]{0,62}/policy", "locations/*/policy"),
+    "operation": (rf"{_PROJECT}/{_LOCATION}/operations/{_ID}", "projects/*/locations/*/operations/*"),
+    "run service": (_SERVICE + _SERVICE_ID, "projects/*/locations/*/services/*"),
+    "run service id": (_SERVICE_ID, "1 to 49 lower-case letters, digits and -, from a letter to no -"),
+    "revision": (rf"{_SERVICE}{_SERVICE_ID}/revisions/{_REVISION_ID}", "projects/*/locations/*/services/*/revisions/*"),
+    "revision id": (_REVISION_ID, "1 to 63 lower-case letters, digits and -, from a letter to no -"),
     "key id": (_KMS_ID, "1 to 63 letters, digits, - and _"),
     "id": (_ID, "1 to 128 letters, digits, -, _ and ., beginning with a letter or a digit"),
 }

@@ -88,7 +88,12 @@ def read(source: Source) -> list[Method]:
     transport(channel=lambda *_args, **_kwargs: notes, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]  # google-auth has no types
     rest = getattr(importlib.import_module(f"{module}.transports.rest_base"), f"_Base{prefix}RestTransport")
     return [
-        Method(path, _request_type(path, serializer), _raw(deserializer.__self__), tuple(_rules(rest, path)))
+        Method(
+            path,
+            _type(path, serializer, "input_type"),
+            _type(path, deserializer, "output_type"),
+            tuple(_rules(rest, path)),
+        )
         for path, (serializer, deserializer) in notes.stubs.items()
     ]
 
@@ -132,17 +137,19 @@ def _segments(template: str, last: str) -> str:
     return "/".join(parts)
 
 
-def _request_type(path: str, serializer: Any) -> Any:
-    owner = getattr(serializer, "__self__", None)
+def _type(path: str, converter: Any, side: str) -> Any:
+    """Return the message class of a method's *side*, "input_type" or "output_type"."""
+    owner = getattr(converter, "__self__", None)
     if owner is not None:
         return _raw(owner)
-    # A mixin's serializer is the unbound SerializeToString of all messages; its file knows the service.
+    # A mixin's serializer is the unbound SerializeToString of all messages, and where it answers Empty it has no
+    # deserializer; its file knows the service.
     service, name = path[1:].split("/")
     try:
         descriptor = descriptor_pool.Default().FindServiceByName(service)
     except KeyError:
         return None
-    return message_factory.GetMessageClass(descriptor.FindMethodByName(name).input_type)
+    return message_factory.GetMessageClass(getattr(descriptor.FindMethodByName(name), side))
 
 
 def _raw(message: Any) -> Any:
