@@ -52,7 +52,11 @@ class NotYet(SealaneError):
 
 
 class QuotaExhausted(NotYet):
-    """The outside's rate limit is used up; `after` is when it allows more."""
+    """The outside's rate limit is used up; `after` is when it allows more, `limit` how many it admits a minute."""
+
+    def __init__(self, message: str, *, after: timedelta = timedelta(seconds=30), limit: float | None = None) -> None:
+        super().__init__(message, after=after)
+        self.limit = limit
 
 
 class PermanentError(SealaneError):

@@ -87,7 +87,7 @@ def failure(
     said = _SECRET.sub("…", " ".join(message.split()))[:_MESSAGE_LIMIT].rstrip(".")
     sentence = f"{sentence} ({status}: {said})" if said else f"{sentence} ({status})"
     if kind is QuotaExhausted:
-        return QuotaExhausted(sentence, after=_wait(details, now or datetime.now(UTC)))
+        return QuotaExhausted(sentence, after=_wait(details, now or datetime.now(UTC)), limit=_a_minute(details))
     return kind(sentence)
 
 
@@ -98,3 +98,17 @@ def _wait(details: Any, now: datetime) -> timedelta:
             wanted: timedelta = detail.retry_delay.ToTimedelta()
             return min(max(timedelta(0), wanted), LONGEST_WAIT)
     return timedelta(seconds=61 - now.second)
+
+
+_MINUTES = {"min": 1.0, "s": 1 / 60, "h": 60.0, "d": 1440.0}
+
+
+def _a_minute(details: Any) -> float | None:
+    """Return how many calls a minute the quota admits, if the service's ErrorInfo says so."""
+    for detail in details:
+        if detail.DESCRIPTOR.full_name == "google.rpc.ErrorInfo" and detail.reason == "RATE_LIMIT_EXCEEDED":
+            value = detail.metadata.get("quota_limit_value", "")
+            unit = detail.metadata.get("quota_unit", "1/min").removeprefix("1/").partition("/")[0]
+            if value.isascii() and value.isdigit() and int(value) and unit in _MINUTES:
+                return int(value) / _MINUTES[unit]
+    return None
