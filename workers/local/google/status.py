@@ -120,7 +120,12 @@ def resource_exhausted(service: str, method: str, *, limit: int, per: float, ret
     info = error_details_pb2.ErrorInfo(
         reason="RATE_LIMIT_EXCEEDED",
         domain="googleapis.com",
-        metadata={"service": service, "quota_metric": f"{service}/{method}", "quota_limit_value": str(limit)},
+        metadata={
+            "service": service,
+            "quota_metric": f"{service}/{method}",
+            "quota_limit_value": str(round(limit * 60 / per)),
+            "quota_unit": "1/min/{project}/{user}",
+        },
     )
     violation = error_details_pb2.QuotaFailure.Violation(subject=f"{service}/{method}", description=sentence)
     return ApiError(
