@@ -56,6 +56,10 @@ class ImagePushed(Event):
         default_factory=dict
     )
     """What the publisher wants to be remembered with the image: commit, pipeline, …"""
+    environment: Annotated[
+        str | None, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"), Field(examples=["production"])
+    ] = None
+    """What the image is meant for, if the publisher says so; signing rules may ask."""
 
 
 class ImageAttested(Event):
@@ -71,6 +75,10 @@ class ImageAttested(Event):
     """The manifest digest, as resolved in the registry."""
     tag: Annotated[str | None, Field(examples=["1.4.2"])] = None
     """The tag under which it was announced, if any. Tags move; the digest counts."""
+    index: Annotated[Digest | None, Field(examples=["sha256:" + "c" * 64])] = None
+    """Digest of the index that names it as the image of a platform, if it was found there."""
+    platform: Annotated[str | None, Field(examples=["linux/arm64"])] = None
+    """What that index says it runs on: OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT."""
     attestor: Annotated[str, Field(examples=["projects/acme/attestors/built-by-ci"])]
     """Resource name of the Binary Authorization attestor."""
     note: Annotated[str, Field(examples=["projects/acme/notes/built-by-ci"])]

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
+from workers.failures import QuotaExhausted
+from workers.manifests import Manifest
+
 Json = Mapping[str, Any]
 
 
@@ -59,6 +62,19 @@ class Claims(Protocol):
         """Hold the key while the block runs, without remembering a result."""
 
 
+class Rates(Protocol):
+    """The rates at which the outside admits calls: learned from its refusals, shared by all replicas of a worker."""
+
+    async def turn(self, name: str, *, within: timedelta) -> timedelta:
+        """Take the next turn and return how long until it comes: nothing while no limit is known.
+
+        Raises QuotaExhausted, and takes none, when the next one is further away than `within`.
+        """
+
+    async def refused(self, name: str, failure: QuotaExhausted) -> None:
+        """Remember what a refusal says of the limit: all replicas keep to it for a while."""
+
+
 class Clock(Protocol):
     """Time as an argument, so that tests own it."""
 
@@ -79,9 +95,17 @@ class ResolvedImage:
     host: str
     path: str
     tag: str | None
-    digest: str
-    """Manifest digest, `sha256:…`."""
-    media_type: str
+    manifest: Manifest
+
+    @property
+    def digest(self) -> str:
+        """Manifest digest, `sha256:…`, computed from the bytes that the registry sent."""
+        return self.manifest.digest
+
+    @property
+    def media_type(self) -> str:
+        """What kind of manifest it is."""
+        return self.manifest.media_type
 
     @property
     def repository(self) -> str:
@@ -98,9 +122,10 @@ class Images(Protocol):
     """The registries that we are configured for."""
 
     async def resolve(self, reference: str) -> ResolvedImage:
-        """Ask the registry which digest HOST/PATH[:TAG][@DIGEST] is, with our credentials for that host.
+        """Fetch the manifest that HOST/PATH[:TAG][@DIGEST] is, with our credentials for that host.
 
-        Raises NotFound, Denied (also: host not listed, token realm elsewhere), Invalid, Unavailable, QuotaExhausted.
+        Raises NotFound, Denied (also: host not listed, token realm elsewhere), Invalid (no manifest that we can read),
+        Mismatch (the bytes have another digest than was said), Unavailable, QuotaExhausted.
         """
 
 

@@ -6,10 +6,14 @@ A rule matches the parsed host and path of an image, segment by segment, never a
     *    anything within one segment; in the host also not past a dot or the port's colon
     **   any number of whole path segments; at the end, at least one
     */…  (a host of only `*`) any host
+
+A rule may also ask who published the image, for which environment and with which labels; there `*` is anything.
 """
 
 import json
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +34,9 @@ from workers.key_references import checked_key_reference
 ATTESTOR_PATTERN = r"^projects/(?P<project>[^/\s]+)/attestors/[A-Za-z0-9_-]+$"
 _SEGMENT = re.compile(r"[a-z0-9*][a-z0-9._*-]*")
 _HOST = re.compile(r"[a-z0-9*][a-z0-9.*-]*(?::[0-9*]+)?")
+_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9._]+)?")
+_WHOLE = ("index", "children", "all")
+_SIGNER = ("attestor", "key", "next_key", "project")
 
 
 def _checked_pattern(value: Any) -> Any:
@@ -51,7 +58,29 @@ def _checked_pattern(value: Any) -> Any:
     return value
 
 
+def _checked_platforms(value: Any) -> Any:
+    if value in _WHOLE:
+        return value
+    chosen = tuple(value) if isinstance(value, list | tuple) else ()
+    for platform in chosen:
+        if not isinstance(platform, str) or (platform != "index" and not _PLATFORM.fullmatch(platform)):
+            raise ValueError(f"{platform!r} is no platform: write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, or index")
+    if not chosen:
+        raise ValueError(f"{value!r} is not what is meant: write index, children, all, or a list of OS/ARCHITECTURE")
+    return chosen
+
+
 KeyReference = Annotated[str, AfterValidator(checked_key_reference)]
+Wanted = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """How an image was announced: by whom, for which environment, with which labels."""
+
+    actor: str | None = None
+    environment: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class SigningRule(BaseModel):
@@ -71,6 +100,37 @@ class SigningRule(BaseModel):
     """The key that takes the place of `key` as soon as the attestor lists it."""
     project: Annotated[str | None, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.:-]*$")] = None
     """Id of the project that keeps the attestations; the attestor's project when left out."""
+    actor: Annotated[Wanted | None, Field(examples=["github/acme/*"])] = None
+    """Who must have published the image: the authenticated principal, where `*` is anything. Anybody when left out."""
+    environment: Annotated[Wanted | None, Field(examples=["production"])] = None
+    """The environment for which it must have been published; `*` is anything."""
+    labels: Annotated[dict[str, str], Field(examples=[{"git.branch": "main"}])] = Field(default_factory=dict)
+    """Labels that must have been published with it; in a value `*` is anything."""
+    platforms: Annotated[str | tuple[str, ...], BeforeValidator(_checked_platforms), Field(examples=["all"])] = "all"
+    """What of a pushed index is signed: `index`, `children` (the image of each platform), `all` (both), or a list of
+    `OS/ARCHITECTURE[/VARIANT]`, in which `index` may stand too. An attested index admits each of its platforms."""
+    number: Annotated[int, Field(exclude=True, repr=False)] = 0
+    """Its place among the rules as written, from 1; set when they are read."""
+
+    @property
+    def signs_index(self) -> bool:
+        """Whether an index itself is signed."""
+        return "index" in self.platforms if isinstance(self.platforms, tuple) else self.platforms != "children"
+
+    def signs_child(self, platform: str | None) -> bool:
+        """Whether the image of a platform in an index is signed; a platform without a variant means all of them."""
+        if not isinstance(self.platforms, tuple):
+            return self.platforms != "index"
+        return platform is not None and any(f"{platform}/".startswith(f"{one}/") for one in self.platforms)
+
+    def misses(self, publication: Publication) -> Iterator[str]:
+        """Yield what the rule wants of a publication and does not find, one clause each."""
+        asked = [("actor", self.actor, publication.actor), ("environment", self.environment, publication.environment)]
+        asked += [(f"label {name}", wanted, publication.labels.get(name)) for name, wanted in self.labels.items()]
+        for what, wanted, given in asked:
+            if wanted is not None and (given is None or not re.fullmatch(_within(wanted, ".*"), given, re.DOTALL)):
+                event = "the event has none" if given is None else f"the event's is {given!r}"
+                yield f"rule {self.number} wants {what} {wanted!r}, {event}"
 
     @property
     def occurrence_project(self) -> str:
@@ -96,7 +156,11 @@ def _within(segment: str, anything: str) -> str:
 
 
 class SigningRules(BaseModel):
-    """Which attestor signs what, in order. Read from a list of rules, its JSON text, or the path of a JSON file."""
+    """Which attestor signs what, in order. Read from a list of rules, its JSON text, or the path of a JSON file.
+
+    A rule may hold `attestors`, a list of {attestor, key, next_key, project}, in place of one attestor and key: it is
+    read as that many rules with the same number.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
@@ -112,16 +176,12 @@ class SigningRules(BaseModel):
             value = {"rules": value}
         if not isinstance(value, dict) or not isinstance(value.get("rules", ()), list | tuple):
             raise ValueError('the signing rules are not a list: write [{"match": …, "attestor": …, "key": …}, …]')  # noqa: TRY004 - pydantic reports ValueError with its place, a TypeError ends the process
-        rules = tuple(_rule(number, item) for number, item in enumerate(value.get("rules", ()), start=1))
-        return value | {"rules": rules}
+        written = enumerate(value.get("rules", ()), start=1)
+        return value | {"rules": tuple(rule for number, item in written for rule in _rules(number, item))}
 
     def matching(self, host: str, path: str) -> tuple[SigningRule, ...]:
-        """Return the rules for the repository HOST/PATH, in order, each (attestor, key) once."""
-        found: dict[tuple[str, str], SigningRule] = {}
-        for rule in self.rules:
-            if rule.matches(host, path):
-                found.setdefault((rule.attestor, rule.key), rule)
-        return tuple(found.values())
+        """Return the rules for the repository HOST/PATH, in order, whatever else they want."""
+        return tuple(rule for rule in self.rules if rule.matches(host, path))
 
 
 def _parsed(text: str) -> Any:
@@ -140,22 +200,46 @@ def _parsed(text: str) -> Any:
         raise ValueError(f"{where} are not JSON: {error}") from None
 
 
-def _rule(number: int, item: Any) -> SigningRule:
+def _rules(number: int, item: Any) -> Iterator[SigningRule]:
     if isinstance(item, SigningRule):
-        return item
+        yield item
+    elif not isinstance(item, dict) or "attestors" not in item:
+        yield _rule(number, item)
+    else:
+        signers = item["attestors"]
+        if not isinstance(signers, list | tuple) or not signers or not all(isinstance(one, dict) for one in signers):
+            raise ValueError(f"signing rule {number}, field 'attestors': write a list of {{attestor, key}} objects")
+        shared = {name: value for name, value in item.items() if name != "attestors"}
+        if doubled := [name for name in _SIGNER if name in shared]:
+            raise ValueError(f"signing rule {number}, field {doubled[0]!r}: write it inside `attestors`, or drop those")
+        for place, signer in enumerate(signers):
+            if unknown := [name for name in signer if name not in _SIGNER]:
+                raise ValueError(
+                    f"signing rule {number}, field 'attestors.{place}.{unknown[0]}': no signer has this field"
+                )
+            yield _rule(number, shared | signer, signer=f"attestors.{place}.")
+
+
+def _rule(number: int, item: Any, *, signer: str = "") -> SigningRule:
+    """Read one rule; `signer` is where its attestor and key stand."""
+    if isinstance(item, dict):
+        if "number" in item:
+            raise ValueError(f"signing rule {number}, field 'number': rules are counted as they stand; drop it")
+        item = item | {"number": number}
     try:
         return SigningRule.model_validate(item)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "rule"
-        raise ValueError(f"signing rule {number}, field {field!r}: {_sentence(field, first)}") from None
+        name = ".".join(str(part) for part in first["loc"]) or "rule"
+        place = f"{signer}{name}" if name in _SIGNER else name
+        raise ValueError(f"signing rule {number}, field {place!r}: {_sentence(name, first)}") from None
 
 
-def _sentence(field: str, problem: Any) -> str:
+def _sentence(name: str, problem: Any) -> str:
     wanted = {
         "attestor": "write projects/PROJECT/attestors/ATTESTOR",
         "project": "write the project's id, as in `acme-prod`",
     }
-    if problem["type"] == "string_pattern_mismatch" and field in wanted:
-        return f"{problem['input']!r} is not what is meant: {wanted[field]}"
+    if problem["type"] == "string_pattern_mismatch" and name in wanted:
+        return f"{problem['input']!r} is not what is meant: {wanted[name]}"
     return str(problem["msg"]).removeprefix("Value error, ")

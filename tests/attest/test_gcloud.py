@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from schemas.images import ImagePushed
-from tests.attest.world import DIGEST, IMAGE, MANIFEST, REPOSITORY, rule
+from tests.attest.world import DIGEST, IMAGE, MANIFEST, REPOSITORY, envelope, rule
 from tests.contracts.google import TOKEN, GoogleWorld, google_world
 from tests.fakes.claims import FakeClaims
 from tests.fakes.clock import FakeClock
@@ -73,6 +73,7 @@ class Site:
         rules = SigningRules.model_validate([rule(attestor=self.attestor, key=self.key)])
         events = attest(
             ImagePushed(image=IMAGE),
+            envelope(),
             self.images,
             self.keys,
             self.attestors,

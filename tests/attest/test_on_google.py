@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.images import ImageAttested, ImagePushed
-from tests.attest.world import DIGEST, IMAGE, MANIFEST, REPOSITORY, rule
+from tests.attest.world import DIGEST, IMAGE, MANIFEST, REPOSITORY, envelope, rule
 from tests.contracts.google import GoogleWorld, google_world
 from tests.fakes.claims import FakeClaims
 from tests.fakes.clock import FakeClock
@@ -51,6 +51,7 @@ class Lane:
         """Handle one event."""
         generator = attest(
             event,
+            envelope(),
             self.images,
             self.keys,
             self.attestors,

@@ -10,9 +10,10 @@ import pytest
 
 from tests.attest.world import DIGEST, KEY_ID, NOTE, REPOSITORY
 from workers.attest.rules import by_key, resource_uri, signature_payload, surplus
+from workers.manifests import OCI_MANIFEST, Manifest
 from workers.ports import Attestation, ResolvedImage
 
-IMAGE = ResolvedImage("europe-docker.pkg.dev", "acme/apps/shop", "1.4.2", DIGEST, "application/json")
+IMAGE = ResolvedImage("europe-docker.pkg.dev", "acme/apps/shop", "1.4.2", Manifest(DIGEST, OCI_MANIFEST))
 
 
 def test_the_payload_is_gclouds_byte_for_byte() -> None:

@@ -82,14 +82,13 @@ def test_examples_of_patterns(pattern: str, repository: str, is_match: bool) -> 
     assert matches(pattern, repository) is is_match
 
 
-def test_rules_keep_their_order_and_each_signer_counts_once() -> None:
-    """Two patterns for one attestor and key make one attestation."""
+def test_rules_keep_their_order() -> None:
+    """All that match, as they are written."""
     second = "projects/acme/attestors/second"
-    rules = SigningRules.model_validate(
-        [rule("gcr.io/**", second), rule("gcr.io/acme/**"), rule("gcr.io/acme/shop"), rule("quay.io/**")]
-    )
+    rules = SigningRules.model_validate([rule("gcr.io/**", second), rule("quay.io/**"), rule("gcr.io/acme/**")])
 
     assert [found.attestor for found in rules.matching("gcr.io", "acme/shop")] == [second, ATTESTOR]
+    assert [found.number for found in rules.matching("gcr.io", "acme/shop")] == [1, 3]
 
 
 def test_a_key_may_carry_its_scheme() -> None:
@@ -160,7 +159,15 @@ def test_rules_come_from_a_file_or_inline(tmp_path: Path) -> None:
         ({"attestor": "ci"}, "field 'attestor': 'ci' is not what is meant: write projects/PROJECT/attestors/ATTESTOR"),
         ({"key": KEY.rpartition("/crypto")[0]}, "is not what is meant: write projects/P/locations/L/keyRings/R/"),
         ({"project": "projects/p"}, "field 'project': 'projects/p' is not what is meant: write the project's id"),
-        ({"attestors": ATTESTOR}, "field 'attestors': Extra inputs are not permitted"),
+        ({"attestors": ATTESTOR}, "field 'attestors': write a list of {attestor, key} objects"),
+        ({"attestors": []}, "field 'attestors': write a list of {attestor, key} objects"),
+        ({"attestors": [{}]}, "field 'attestor': write it inside `attestors`, or drop those"),
+        ({"number": 7}, "field 'number': rules are counted as they stand"),
+        ({"atestor": ATTESTOR}, "field 'atestor': Extra inputs are not permitted"),
+        ({"platforms": "amd64"}, "field 'platforms': 'amd64' is not what is meant: write index, children, all, or"),
+        ({"platforms": ["amd64"]}, "field 'platforms': 'amd64' is no platform: write OS/ARCHITECTURE"),
+        ({"platforms": []}, "field 'platforms': [] is not what is meant"),
+        ({"actor": ""}, "field 'actor': String should have at least 1 character"),
     ],
 )
 def test_a_broken_rule_is_named_with_its_field(change: dict[str, str], sentence: str) -> None:

@@ -35,6 +35,8 @@ async def test_a_pushed_image_gets_one_attestation(world: World) -> None:
         "image": f"{REPOSITORY}@{DIGEST}",
         "digest": DIGEST,
         "tag": "1.4.2",
+        "index": None,
+        "platform": None,
         "attestor": ATTESTOR,
         "note": NOTE,
         "occurrence": stored.name,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from schemas.envelope import Envelope
 from schemas.images import ImageAttested, ImagePushed
 from tests.fakes.attestations import FakeAttestations
 from tests.fakes.attestors import FakeAttestors
@@ -18,10 +19,12 @@ from tests.fakes.progress import FakeProgress
 from tests.fakes.signing_keys import FakeSigningKeys
 from workers.attest.worker import attest
 from workers.failures import TemporaryError
+from workers.local.registry import build_image
 from workers.ports import Attestation, Attestor, Lease, PublicKey
 from workers.signing import SigningRules
 
-MANIFEST = b'{"schemaVersion": 2}'
+SHOP = build_image([{"etc/name": b"shop"}])
+MANIFEST = SHOP.manifest
 DIGEST = f"sha256:{hashlib.sha256(MANIFEST).hexdigest()}"
 OTHER_DIGEST = "sha256:" + "b" * 64
 ATTESTOR = "projects/acme/attestors/ci"
@@ -35,6 +38,11 @@ REPOSITORY = "europe-docker.pkg.dev/acme/apps/shop"
 def rule(match: str = "europe-docker.pkg.dev/acme/**", attestor: str = ATTESTOR, key: str = KEY) -> dict[str, str]:
     """Return one signing rule as JSON has it."""
     return {"match": match, "attestor": attestor, "key": key}
+
+
+def envelope(actor: str | None = None) -> Envelope:
+    """Return the envelope of an event that somebody published."""
+    return Envelope(id="1", source="/tests", type=ImagePushed.event_type, run="run", actor=actor)
 
 
 class Crash(BaseException):
@@ -146,6 +154,8 @@ class World:
     progress: FakeProgress = field(default_factory=FakeProgress)
     rules: SigningRules = field(default_factory=lambda: SigningRules.model_validate([rule()]))
     border: Border = field(default_factory=Border)
+    actor: str | None = "ci@acme.example"
+    """Who publishes."""
     attestations: FakeAttestations = field(init=False)
     attestor: Attestor = field(init=False)
 
@@ -161,6 +171,7 @@ class World:
         guard = self.border.guard
         generator = attest(
             event or ImagePushed(image=IMAGE),
+            envelope(self.actor),
             guard(self.images, "images"),
             guard(self.keys, "keys"),
             guard(self.attestors, "attestors"),

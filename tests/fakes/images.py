@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 from schemas.images import split_reference
 from workers.failures import Denied, Invalid, Mismatch, NotFound, SealaneError, Unavailable
+from workers.manifests import OCI_MANIFEST, read_manifest
 from workers.ports import ResolvedImage
 from workers.registries import RegistryAccess
-
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
 class FakeImages:
@@ -24,16 +23,20 @@ class FakeImages:
         self.denied: set[str] = set()
         self.failures: list[SealaneError] = []
         self.asked: list[str] = []
-        self._media_types: dict[tuple[str, str], str] = {}
+        self._manifests: dict[tuple[str, str], tuple[bytes, str]] = {}
         self._tags: dict[tuple[str, str], str] = {}
 
     def put(self, repository: str, tag: str | None, manifest: bytes, media_type: str = OCI_MANIFEST) -> str:
         """Store a manifest under HOST/PATH, point the tag at it, and return its digest."""
         digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
-        self._media_types[repository, digest] = media_type
+        self._manifests[repository, digest] = manifest, media_type
         if tag is not None:
             self._tags[repository, tag] = digest
         return digest
+
+    def remove(self, repository: str, digest: str) -> None:
+        """Forget a manifest, as a registry does that holds a part of an index only."""
+        del self._manifests[repository, digest]
 
     async def resolve(self, reference: str) -> ResolvedImage:
         """Say which digest the reference is."""
@@ -49,11 +52,11 @@ class FakeImages:
             tag = "latest"
         repository = f"{host}/{path}"
         found = digest if tag is None else self._tags.get((repository, tag))
-        if found is None or (repository, found) not in self._media_types:
+        if found is None or (repository, found) not in self._manifests:
             raise NotFound(f"{host} has no image {path} {tag or digest}")
         if digest not in {None, found}:
             raise Mismatch(f"{reference} names {digest}, but {host} says that {tag} is {found}")
-        return ResolvedImage(host, path, tag, found, self._media_types[repository, found])
+        return ResolvedImage(host, path, tag, read_manifest(*self._manifests[repository, found]))
 
     def _require_access(self, host: str, path: str) -> None:
         entries = [access for access in self.registries if access.host == host]

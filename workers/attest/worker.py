@@ -1,29 +1,20 @@
-"""Consumes `image.pushed`: resolves the digest, signs it for every rule that matches, emits `image.attested`."""
+"""Consumes `image.pushed`: resolves the digest, signs what the rules want of it, emits `image.attested`."""
 
 from collections.abc import AsyncIterator
 
+from schemas.envelope import Envelope
 from schemas.images import ImageAttested, ImagePushed, split_reference
-from workers.attest.keys import signing_key
-from workers.attest.placement import Order, Placement
-from workers.attest.rules import claim_key
-from workers.failures import Invalid, Mismatch, PermanentError, SealaneError
-from workers.ports import (
-    Attestations,
-    Attestors,
-    Claims,
-    Clock,
-    Images,
-    Json,
-    Lease,
-    Progress,
-    ResolvedImage,
-    SigningKeys,
-)
-from workers.signing import SigningRule, SigningRules
+from workers.attest.signer import Outcome, Signer
+from workers.attest.targets import planned
+from workers.failures import Mismatch, PermanentError
+from workers.manifests import artifact_of_tag
+from workers.ports import Attestations, Attestors, Claims, Clock, Images, Progress, ResolvedImage, SigningKeys
+from workers.signing import Publication, SigningRules
 
 
 async def attest(
     event: ImagePushed,
+    envelope: Envelope,
     images: Images,
     keys: SigningKeys,
     attestors: Attestors,
@@ -33,31 +24,33 @@ async def attest(
     clock: Clock,
     progress: Progress,
 ) -> AsyncIterator[ImageAttested]:
-    """Attest the image for every rule that matches; one rule's failure does not hold up the others."""
+    """Attest the image, an index with every platform, for every rule that wants it.
+
+    What is no image (a signature, an SBOM, …) is left alone, visibly. One rule's or one platform's failure does not
+    hold up the others.
+    """
+    _, _, tag, pinned = split_reference(event.image)
+    if (kept := artifact_of_tag(tag)) is not None:
+        progress.log(f"not signed: {event.image} is {kept}, as its tag says")
+        return
     async with progress.step("resolve digest"):
-        image = await _resolved(event, images)
-    matching = rules.matching(image.host, image.path)
-    if not matching:
-        progress.log(f"not signed: no signing rule matches {image.repository}")
-    failures: list[SealaneError] = []
-    for rule in matching:
-        try:
-            async with progress.step("read attestor and key"):
-                order = await _order(image, rule, keys, attestors)
-            placement = Placement(order, keys, attestors, attestations, clock, progress)
-            attested = await _attested(event, order, placement, claims)
-        except SealaneError as failure:
-            progress.log(f"{rule.attestor}: {failure}")
-            failures.append(failure)
-        else:
-            yield attested
-    if failures:
+        image = await _resolved(event, pinned, images)
+    if image.manifest.artifact is not None:
+        progress.log(f"not signed: {image.uri} is {image.manifest.artifact}")
+        return
+    plan = planned(image, rules, Publication(envelope.actor, event.environment, event.labels))
+    for sentence in (*plan.skipped, *map(str, plan.failures)):
+        progress.log(sentence)
+    signer = Signer(images, keys, attestors, attestations, claims, clock, progress)
+    outcome = await signer.sign(image, plan.targets) if plan.targets else Outcome()
+    for attested in outcome.attested:
+        yield attested.model_copy(update={"seen": event.seen})
+    if failures := [*outcome.failures, *plan.failures]:
         raise next((failure for failure in failures if not isinstance(failure, PermanentError)), failures[0])
 
 
-async def _resolved(event: ImagePushed, images: Images) -> ResolvedImage:
+async def _resolved(event: ImagePushed, pinned: str | None, images: Images) -> ResolvedImage:
     """Return what the registry holds; what the event says must agree with it. Raises Mismatch."""
-    *_, pinned = split_reference(event.image)
     if event.digest and pinned and event.digest != pinned:
         raise Mismatch(
             f"the event names two digests: {pinned} in {event.image} and {event.digest} beside it; publish the one"
@@ -70,42 +63,3 @@ async def _resolved(event: ImagePushed, images: Images) -> ResolvedImage:
             " publisher is wrong; publish the event again with the digest that shall be signed"
         )
     return image
-
-
-async def _order(image: ResolvedImage, rule: SigningRule, keys: SigningKeys, attestors: Attestors) -> Order:
-    attestor = await attestors.get(rule.attestor)
-    key = await signing_key(rule, attestor, keys)
-    return Order(image, rule, attestor, key.reference, key.listed)
-
-
-async def _attested(event: ImagePushed, order: Order, placement: Placement, claims: Claims) -> ImageAttested:
-    image, attestor, key = order.image, order.attestor, order.key
-    ours = False
-
-    async def work(lease: Lease) -> Json:
-        nonlocal ours
-        result = await placement.place(lease)
-        ours = bool(result["created"])
-        return result
-
-    result = await claims.once(claim_key(attestor.note, key.id, image.digest), work)
-    occurrence = str(result["occurrence"])
-    if result["attestor"] != attestor.name:
-        # Two attestors may read one note: what the other accepted must be accepted by this one, too.
-        found = await placement.existing()
-        if found is None:
-            raise Invalid(f"attestor {attestor.name} does not accept {occurrence}, which {result['attestor']} accepts")
-        occurrence = str(found.name)
-    return ImageAttested(
-        image=image.uri,
-        digest=image.digest,
-        tag=image.tag,
-        attestor=attestor.name,
-        note=attestor.note,
-        occurrence=occurrence,
-        key_id=key.id,
-        algorithm=key.algorithm,
-        verdict="VERIFIED",
-        created=ours,
-        seen=event.seen,
-    )

@@ -12,7 +12,7 @@ from workers.commands.output import DATA, JSON, examples, one_line, write_json, 
 from workers.failures import Invalid
 
 if TYPE_CHECKING:
-    from schemas.images import ImageAttested
+    from schemas.images import ImageAttested, ImagePushed
     from workers.app.images import ImagePorts
     from workers.attest.verification import Finding
 
@@ -20,6 +20,20 @@ IMAGE = Annotated[str, typer.Argument(metavar="IMAGE", help="HOST/PATH:TAG, HOST
 ATTESTOR = Annotated[
     str | None,
     typer.Option("--attestor", metavar="A", help="projects/P/attestors/A, or A in this project; default: all rules'."),
+]
+ACTOR = Annotated[
+    str | None,
+    typer.Option("--actor", metavar="WHO", help="Who published it, for rules that ask; default: you."),
+]
+ENVIRONMENT = Annotated[
+    str | None,
+    typer.Option("--environment", metavar="E", help="What it was published for, for rules that ask."),
+]
+LABELS = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label", metavar="NAME=VALUE", help="A label it was published with, for rules that ask. Repeatable."
+    ),
 ]
 OpenPorts = Callable[..., AbstractAsyncContextManager["ImagePorts"]]
 
@@ -42,20 +56,32 @@ def register(app: typer.Typer) -> None:
     )(verify)
 
 
-def attest(image: IMAGE, attestor: ATTESTOR = None, data: DATA = None, *, as_json: JSON = False) -> None:
+def attest(
+    image: IMAGE,
+    attestor: ATTESTOR = None,
+    actor: ACTOR = None,
+    environment: ENVIRONMENT = None,
+    label: LABELS = None,
+    data: DATA = None,
+    *,
+    as_json: JSON = False,
+) -> None:
     """Attest one image now, as the worker would.
 
-    It is attested for every signing rule that matches. Exit 0: it is attested. 1: it is not. 2: the input is wrong.
+    It is attested for every signing rule that wants it, an index with its platforms. Exit 0: it is attested. 1: it is
+    not. 2: the input is wrong.
     """
     import asyncio
 
-    attested = asyncio.run(attest_now(image, attestor, data))
+    pushed = _pushed(image, environment, label or [])
+    attested = asyncio.run(attest_now(pushed, attestor, data, actor=actor))
     records = [event.model_dump(mode="json") for event in attested]
     if as_json:
         for record in records:
             write_json(record)
     else:
         columns = {
+            "PLATFORM": lambda record: record["platform"] or ("-" if record["index"] is None else record["digest"]),
             "ATTESTOR": lambda record: record["attestor"],
             "OCCURRENCE": lambda record: record["occurrence"],
             "STORED": lambda record: "now" if record["created"] else "before",
@@ -90,14 +116,28 @@ def verify(image: IMAGE, attestor: ATTESTOR = None, data: DATA = None, *, as_jso
 
 
 async def attest_now(
-    image: str, attestor: str | None, data: Path | None = None, *, open_ports: OpenPorts | None = None
+    pushed: "ImagePushed",
+    attestor: str | None,
+    data: Path | None = None,
+    *,
+    actor: str | None = None,
+    open_ports: OpenPorts | None = None,
 ) -> "list[ImageAttested]":
-    """Run the worker on one image and return what it would emit."""
-    from schemas.images import ImagePushed
+    """Run the worker on one image, published by the actor or whoever types, and return what it would emit."""
+    from schemas.envelope import Envelope
+    from schemas.identity import run_id
     from workers.attest import worker
+    from workers.commands.person import who
     from workers.signing import SigningRules
 
-    _require_names(image, attestor)
+    _require_names(pushed.image, attestor)
+    typed = Envelope(
+        id=pushed.image,
+        source="/sealane/attest",
+        type=pushed.event_type,
+        run=run_id("/sealane/attest", pushed.image),
+        actor=actor or who(),
+    )
     async with (open_ports or _image_ports())(data, claiming=True) as ports:
         if ports.warning is not None:
             typer.echo(f"warning: {one_line(ports.warning)}", err=True)
@@ -108,7 +148,8 @@ async def attest_now(
             if not rules.rules:
                 raise Invalid(f"no signing rule names the attestor {name}: add one to SEALANE_SIGNING_RULES")
         events = worker.attest(
-            ImagePushed(image=image),
+            pushed,
+            typed,
             ports.images,
             ports.keys,
             ports.attestors,
@@ -141,6 +182,23 @@ async def verify_now(
         for name in asked:
             found += await findings(resolved, name, ports.attestors, ports.attestations)
         return tuple(found)
+
+
+def _pushed(image: str, environment: str | None, labels: list[str]) -> "ImagePushed":
+    """Return what somebody typed as the event that it stands for. Raises Invalid."""
+    from pydantic import ValidationError
+
+    from schemas.explanations import explain
+    from schemas.images import ImagePushed
+
+    _require_names(image, None)
+    pairs = [label.partition("=") for label in labels]
+    if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
+        raise Invalid(f"the label {wrong[0]!r} has no value: write --label NAME=VALUE")
+    try:
+        return ImagePushed(image=image, environment=environment, labels={name: value for name, _, value in pairs})
+    except ValidationError as error:
+        raise Invalid(explain(ImagePushed, error)) from None
 
 
 def _image_ports() -> OpenPorts:

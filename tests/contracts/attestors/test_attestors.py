@@ -13,10 +13,11 @@ from tests.fakes.signing_keys import FakeSigningKeys
 from workers.adapters.google.attestors import BinauthzAttestors
 from workers.attest.rules import resource_uri, signature_payload
 from workers.failures import NotFound
+from workers.manifests import OCI_MANIFEST, Manifest
 from workers.ports import Attestation, Attestors, PublicKey, ResolvedImage
 
 DIGEST = "sha256:" + "a" * 64
-IMAGE = ResolvedImage("europe-docker.pkg.dev", "acme/apps/shop", "1", DIGEST, "application/json")
+IMAGE = ResolvedImage("europe-docker.pkg.dev", "acme/apps/shop", "1", Manifest(DIGEST, OCI_MANIFEST))
 NOTE = f"{PROJECT}/notes/ci"
 KEY_ID = "//cloudkms.googleapis.com/v1/projects/acme/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1"
 

@@ -112,7 +112,7 @@ class Authorizations:
             query["service"] = service
         basic = await self._basic(access)
         headers = {"Authorization": basic} if basic else {}
-        answer = await self._transport.ask("GET", realm.update_query(query), headers=headers, limit=_TOKEN_ANSWER)
+        answer = await self._transport.ask(realm.update_query(query), headers=headers, limit=_TOKEN_ANSWER)
         if answer.status != _OK:
             raise failure(
                 answer.status,

@@ -1,12 +1,11 @@
 """`OciImages`: asks a registry which manifest an image reference is.
 
-Protocol: https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#pulling-manifests. A HEAD request is
-enough where the registry sends `Docker-Content-Digest`; else the manifest is fetched and hashed.
+Protocol: https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#pulling-manifests. One GET: the digest
+is that of the bytes which came, and what the registry says of it in `Docker-Content-Digest` must agree.
 """
 
 import asyncio
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from typing import Self
@@ -22,18 +21,12 @@ from workers.adapters.registry.transport import Answer, Transport, authority
 from workers.adapters.secrets import SecretReader, read_secret
 from workers.adapters.statuses import failure
 from workers.failures import Denied, Invalid, Mismatch, Unavailable
+from workers.manifests import LIMIT, MANIFEST_TYPES, Manifest, read_manifest
 from workers.ports import ResolvedImage
 from workers.registries import SETTING, RegistryAccess
 
-MANIFEST_TYPES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
 DEFAULT_TAG = "latest"
 
-_MANIFEST_LIMIT = 4 << 20
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NAMEABLE = frozenset(
@@ -48,7 +41,6 @@ _NAMEABLE = frozenset(
     }
 )
 """Content types that an error may name: anything else could be our own credentials, sent back."""
-_NO_HEAD = frozenset({405, 501})
 _OK, _UNAUTHORIZED = 200, 401
 
 
@@ -78,7 +70,7 @@ class OciImages:
         self._authorizations = Authorizations(self._transport, read_secret=secrets, google_token=google_token)
 
     async def resolve(self, reference: str) -> ResolvedImage:
-        """Ask the registry which digest HOST/PATH[:TAG][@DIGEST] is; without either, `latest` is meant.
+        """Fetch the manifest that HOST/PATH[:TAG][@DIGEST] is; without either, `latest` is meant.
 
         A tag with a digest is looked up by the tag and must agree. Raises NotFound, Denied, Invalid, Mismatch,
         QuotaExhausted, Unavailable.
@@ -92,12 +84,12 @@ class OciImages:
         access = self._listed(host, path)
         try:
             async with asyncio.timeout(self._deadline):
-                found, media_type = await self._look_up(access, path, tag or digest or DEFAULT_TAG)
+                manifest = await self._fetch(access, path, tag or digest or DEFAULT_TAG)
         except TimeoutError:
             raise Unavailable(f"{host} took more than {self._deadline:g} s to say what {path} is") from None
-        if digest is not None and digest != found:
-            raise Mismatch(f"{reference} names {digest}, but {host} says that {tag or 'it'} is {found}")
-        return ResolvedImage(host, path, tag, found, media_type)
+        if digest is not None and digest != manifest.digest:
+            raise Mismatch(f"{reference} names {digest}, but {host} says that {tag or 'it'} is {manifest.digest}")
+        return ResolvedImage(host, path, tag, manifest)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -118,37 +110,34 @@ class OciImages:
                 return access
         raise Denied(f"{SETTING} lists {host}, but not for {path}: add the path to its `paths` if it may be asked for")
 
-    async def _look_up(self, access: RegistryAccess, path: str, wanted: str) -> tuple[str, str]:
+    async def _fetch(self, access: RegistryAccess, path: str, wanted: str) -> Manifest:
         url = URL(f"{access.scheme}://{access.host}/v2/{path}/manifests/{wanted}")
-        answer = await self._ask(access, path, "HEAD", url)
-        fetch = answer.status in _NO_HEAD or (answer.status == _OK and _is_incomplete(answer))
-        if fetch:
-            answer = await self._ask(access, path, "GET", url)
+        answer = await self._ask(access, path, url)
         if answer.status != _OK:
             sentence = _refusal(access.host, path, wanted, answer.status)
             raise failure(answer.status, sentence, retry_after=answer.headers.get("retry-after"))
-        return _hashed(access.host, path, answer) if fetch else _announced(access.host, path, answer)
+        return _read(access.host, path, answer)
 
-    async def _ask(self, access: RegistryAccess, path: str, method: str, url: URL) -> Answer:
+    async def _ask(self, access: RegistryAccess, path: str, url: URL) -> Answer:
         kept = self._authorizations.kept(access, path)
-        answer = await self._send(method, url, kept)
+        answer = await self._send(url, kept)
         if answer.status == _UNAUTHORIZED:
             challenge = read_challenge(answer.headers.get("www-authenticate", ""))
             if challenge is None:
                 raise Denied(f"{access.host} refuses {path} and offers neither Basic nor Bearer authentication")
             header = await self._authorizations.obtain(access, path, challenge, refused=kept)
-            answer = await self._send(method, url, header)
+            answer = await self._send(url, header)
         if answer.status in _REDIRECTS:
-            return await self._follow(access, method, url, answer)
+            return await self._follow(access, url, answer)
         return answer
 
-    async def _send(self, method: str, url: URL, authorization: str | None) -> Answer:
+    async def _send(self, url: URL, authorization: str | None) -> Answer:
         headers = {"Accept": ", ".join(MANIFEST_TYPES)}
         if authorization is not None:
             headers["Authorization"] = authorization
-        return await self._transport.ask(method, url, headers=headers, limit=_MANIFEST_LIMIT)
+        return await self._transport.ask(url, headers=headers, limit=LIMIT)
 
-    async def _follow(self, access: RegistryAccess, method: str, url: URL, answer: Answer) -> Answer:
+    async def _follow(self, access: RegistryAccess, url: URL, answer: Answer) -> Answer:
         """Follow one redirect, to a listed host only and without credentials."""
         try:
             target = url.join(URL(answer.headers["location"]))
@@ -160,7 +149,7 @@ class OciImages:
                 f"{access.host} redirects to {host} on {target.scheme}, which is not a listed registry: add it to"
                 f" {SETTING} if it may be asked"
             )
-        followed = await self._send(method, target.with_user(None).with_fragment(None), None)
+        followed = await self._send(target.with_user(None).with_fragment(None), None)
         if followed.status == _UNAUTHORIZED:
             raise Denied(f"{access.host} redirects to {host}, which wants credentials: they never follow a redirect")
         if followed.status in _REDIRECTS:
@@ -168,33 +157,16 @@ class OciImages:
         return followed
 
 
-def _is_incomplete(answer: Answer) -> bool:
-    """Whether a HEAD left out what we need, so that the manifest itself must be looked at."""
-    return not answer.headers.get("docker-content-digest") or not answer.media_type
-
-
-def _announced(host: str, path: str, answer: Answer) -> tuple[str, str]:
-    digest = _digest_header(host, path, answer)
-    if digest is None or answer.media_type not in MANIFEST_TYPES:
+def _read(host: str, path: str, answer: Answer) -> Manifest:
+    if b'"schemaVersion"' not in answer.body:
         raise _no_manifest(host, path, answer)
-    return digest, answer.media_type
-
-
-def _hashed(host: str, path: str, answer: Answer) -> tuple[str, str]:
-    try:
-        fields = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict):
-        raise _no_manifest(host, path, answer)
-    media_type = answer.media_type if answer.media_type in MANIFEST_TYPES else fields.get("mediaType")
-    if media_type not in MANIFEST_TYPES:
-        raise _no_manifest(host, path, answer)
-    digest = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
-    announced = _digest_header(host, path, answer)
+    digest, announced = f"sha256:{hashlib.sha256(answer.body).hexdigest()}", _digest_header(host, path, answer)
     if announced not in {None, digest}:
         raise Mismatch(f"{host} says that the manifest of {path} is {announced}, but what it sends is {digest}")
-    return digest, str(media_type)
+    try:
+        return read_manifest(answer.body, answer.media_type)
+    except Invalid as problem:
+        raise Invalid(f"{host}/{path}@{digest} cannot be signed: {problem}") from None
 
 
 def _digest_header(host: str, path: str, answer: Answer) -> str | None:

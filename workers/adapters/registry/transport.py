@@ -14,7 +14,7 @@ from workers.failures import Unavailable
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `headers` has lower-case names, repeated ones joined; `body` is empty for HEAD."""
+    """What came back. `headers` has lower-case names, repeated ones joined."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,16 +41,16 @@ class Transport:
         self._resolver = resolver
         self._opened: aiohttp.ClientSession | None = None
 
-    async def ask(self, method: str, url: URL, *, headers: Mapping[str, str], limit: int) -> Answer:
-        """Send a request and return the answer, redirects included. `limit`: bytes of the body.
+    async def ask(self, url: URL, *, headers: Mapping[str, str], limit: int) -> Answer:
+        """Send a GET request and return the answer, redirects included. `limit`: bytes of the body.
 
         Raises Denied for an address that no registry may have, else Unavailable.
         """
         require_allowed_name(url.host or "")
         sent = {"Accept-Encoding": "identity", **headers}
         try:
-            async with self._session().request(method, url, headers=sent, allow_redirects=False) as response:
-                body = b"" if method == "HEAD" else await _read(response, limit)
+            async with self._session().get(url, headers=sent, allow_redirects=False) as response:
+                body = await _read(response, limit)
                 found = {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
                 return Answer(response.status, found, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
