@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from workers.local.google import permissions
 from workers.local.google.api import Api, Handler
 from workers.local.google.faults import Call, Faults
 from workers.local.google.status import ApiError, unauthenticated, unimplemented
@@ -49,6 +50,7 @@ class Calls:
             request = read()
             if inspect.isawaitable(request):
                 request = await request
+            permissions.check(self._faults, api.name, method.name, request)
             await self._faults.before(f"{api.name}.googleapis.com", method.name)
             response = handler(request)
             if inspect.isawaitable(response):

@@ -1,4 +1,4 @@
-"""What tests may do to the services: quotas, latency, read lag, failures, lost answers; and a log of every call.
+"""What tests may do to the services: quotas, latency, read lag, failures, lost answers, denials; and a log of calls.
 
 Methods are named as in the API, without the service: "CreateOccurrence". The same switches are reachable from other
 processes as JSON: `POST /__faults__` on the REST port takes what `Faults.apply` does, `GET /__faults__` answers
@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from workers.local.google.status import HTTP_STATUS, ApiError, resource_exhausted
@@ -60,6 +61,7 @@ class Faults:
     `list_lag` and `get_lag` are how many seconds a created occurrence stays invisible to lists and to GetOccurrence.
     `conflict` says when CreateOccurrence answers ALREADY_EXISTS for an attestation: "identical" (same note, resource,
     payload and signatures), "resource" (same note and resource) or "never".
+    `denials` holds what `deny` took away: pairs of a resource and a permission.
     """
 
     def __init__(self) -> None:
@@ -68,6 +70,7 @@ class Faults:
         self.list_lag = 0.0
         self.get_lag = 0.0
         self.conflict = "identical"
+        self.denials: list[tuple[str, str]] = []
         self._quotas: dict[str, _Quota] = {}
         self._delays: dict[str, float] = {}
         self._late: dict[str, float] = {}
@@ -107,6 +110,26 @@ class Faults:
             raise ValueError(f'conflict is "identical", "resource" or "never", not {when!r}.')
         self.conflict = when
 
+    def deny(self, resource: str, permission: str | None = "*") -> None:
+        """Take a permission on *resource*, and on all below it, from every caller; None gives all of them back.
+
+        *permission* is IAM's name, in which * stands for anything: "containeranalysis.notes.*".
+        """
+        resource = resource.strip("/")
+        if permission is None:
+            self.denials = [denial for denial in self.denials if denial[0] != resource]
+        elif isinstance(permission, str):
+            self.denials.append((resource, permission))
+        else:
+            raise TypeError(f"A permission is IAM's name, not {permission!r}.")
+
+    def denies(self, permission: str, resource: str) -> bool:
+        """Whether *permission* on *resource* was taken away."""
+        return any(
+            fnmatchcase(permission, pattern) and f"{resource}/".startswith(f"{denied}/")
+            for denied, pattern in self.denials
+        )
+
     def clear(self) -> None:
         """Switch everything off and forget the calls."""
         Faults.__init__(self)
@@ -115,24 +138,23 @@ class Faults:
         """Apply a JSON order.
 
         Keys: `clear` (true), `quota` {method: [limit, per]}, `delay` and `late` {method: seconds},
-        `lag` {"list": seconds, "get": seconds}, `fail` and `lose` {method: [times, code]}, `conflict`.
+        `lag` {"list": seconds, "get": seconds}, `fail` and `lose` {method: [times, code]}, `conflict`,
+        `deny` {resource: permission or null}.
         Raises ValueError or TypeError for anything else.
         """
-        unknown = set(order) - {"clear", "quota", "delay", "late", "lag", "fail", "lose", "conflict"}
+        unknown = set(order) - {"clear", "quota", "delay", "late", "lag", "fail", "lose", "conflict", "deny"}
         if unknown:
             raise ValueError(f"Unknown fault {', '.join(sorted(unknown))}.")
         if order.get("clear"):
             self.clear()
-        for method, arguments in order.get("quota", {}).items():
-            self.quota(method, *arguments)
-        for method, seconds in order.get("delay", {}).items():
-            self.delay(method, float(seconds))
-        for method, seconds in order.get("late", {}).items():
-            self.late(method, float(seconds))
-        for method, arguments in order.get("fail", {}).items():
-            self.fail(method, *arguments)
-        for method, arguments in order.get("lose", {}).items():
-            self.lose(method, *arguments)
+        for name, counted in (("quota", self.quota), ("fail", self.fail), ("lose", self.lose)):
+            for method, arguments in order.get(name, {}).items():
+                counted(method, *arguments)
+        for name, timed in (("delay", self.delay), ("late", self.late)):
+            for method, seconds in order.get(name, {}).items():
+                timed(method, float(seconds))
+        for resource, permission in order.get("deny", {}).items():
+            self.deny(resource, permission)
         if "lag" in order:
             self.lag(float(order["lag"].get("list", 0.0)), get=float(order["lag"].get("get", 0.0)))
         if "conflict" in order:
@@ -149,6 +171,7 @@ class Faults:
             "fail": {method: [failure.times, failure.code] for method, failure in self._failures.items()},
             "lose": {method: [failure.times, failure.code] for method, failure in self._lost.items()},
             "conflict": self.conflict,
+            "deny": [list(denial) for denial in self.denials],
         }
 
     def recent(self, count: int) -> list[dict[str, Any]]:
