@@ -6,21 +6,17 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from workers.adapters.google.algorithms import KMS_WORDS
 from workers.adapters.google.connection import BINAUTHZ, GRAFEAS, KMS, GoogleConnection
 from workers.adapters.google.errors import Errand
 from workers.failures import Unavailable
+from workers.key_references import OPENPGP
 from workers.local.google import GoogleServices
 from workers.ports import PublicKey
 
 TOKEN = "canary-access-token"
 PROJECT = "projects/acme"
 RING = f"{PROJECT}/locations/europe/keyRings/ci"
-KMS_WORDS = {
-    "ECDSA_P256_SHA256": "EC_SIGN_P256_SHA256",
-    "ECDSA_P384_SHA384": "EC_SIGN_P384_SHA384",
-    "RSA_PSS_2048_SHA256": "RSA_SIGN_PSS_2048_SHA256",
-    "RSA_SIGN_PKCS1_2048_SHA256": "RSA_SIGN_PKCS1_2048_SHA256",
-}
 
 
 class GoogleWorld:
@@ -70,16 +66,19 @@ class GoogleWorld:
         await self.administer(GRAFEAS, "delete_note", {"name": name})
 
     async def attestor(self, name: str, note: str, *keys: PublicKey) -> str:
-        """Make an attestor of the note with these PKIX keys and return its name."""
-        listed = [
-            {"id": key.id, "pkix_public_key": {"public_key_pem": key.pem, "signature_algorithm": key.algorithm}}
-            for key in keys
-        ]
+        """Make an attestor of the note with these keys and return its name."""
+        listed = [_listed(key) for key in keys]
         attestor = {"user_owned_grafeas_note": {"note_reference": note, "public_keys": listed}}
         await self.administer(
             BINAUTHZ, "create_attestor", {"parent": PROJECT, "attestor_id": name, "attestor": attestor}
         )
         return f"{PROJECT}/attestors/{name}"
+
+
+def _listed(key: PublicKey) -> dict[str, Any]:
+    if key.algorithm == OPENPGP:
+        return {"ascii_armored_pgp_public_key": key.pem}
+    return {"id": key.id, "pkix_public_key": {"public_key_pem": key.pem, "signature_algorithm": key.algorithm}}
 
 
 @asynccontextmanager
