@@ -7,15 +7,18 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
 
+from tests.local.google import pgp
 from tests.local.google.scenes import ATTESTOR, KEY, KEY_ID, NOTE, PROJECT, RESOURCE, RING, VERSION, payload
 
 LOCATION = f"{PROJECT}/locations/global"
+PGP_KEY = pgp.make()
 POLICY = f"{PROJECT}/policy"
 TEXTS = (
     *(PROJECT, LOCATION, RING, KEY, VERSION, NOTE, ATTESTOR, POLICY, RESOURCE, KEY_ID, "\0", "x" * 300, "\U0010ffff"),
+    *(PGP_KEY.armored, PGP_KEY.armored[:200], PGP_KEY.id, pgp.revoked(PGP_KEY).armored),
     *("", "a", "*", "//", "reviewer", "reviewed", "state", "labels", "name", 'kind="ATTESTATION"', "europe.c"),
 )
-BLOBS = (b"", b"\xff", b"0" * 32, payload())
+BLOBS = (b"", b"\xff", b"0" * 32, payload(), PGP_KEY.sign(payload()))
 DEEPEST = 4
 
 _KEY = {"purpose": "ASYMMETRIC_SIGN", "version_template": {"algorithm": "EC_SIGN_P256_SHA256"}}
@@ -31,7 +34,7 @@ DPtbX1ygRVmYUp95fJrak1/Pol8MzktMTucyJOHRDwHFAJsin5F338vxkg==
 -----END PUBLIC KEY-----
 """
 _PUBLIC = {"id": KEY_ID, "pkix_public_key": {"public_key_pem": _PEM, "signature_algorithm": "ECDSA_P256_SHA256"}}
-_REFERENCE = {"note_reference": NOTE, "public_keys": [_PUBLIC]}
+_REFERENCE = {"note_reference": NOTE, "public_keys": [_PUBLIC, {"ascii_armored_pgp_public_key": PGP_KEY.armored}]}
 _RULE = {"evaluation_mode": "ALWAYS_ALLOW", "enforcement_mode": "ENFORCED_BLOCK_AND_AUDIT_LOG"}
 _PAGE = {"page_size": 5}
 _IMAGES = {"template": {"containers": [{"image": "shop:1"}]}, "binary_authorization": {"use_default": True}}
