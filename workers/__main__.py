@@ -18,7 +18,7 @@ import typer  # noqa: E402 - it takes its time
 from workers.failures import Invalid, SealaneError  # noqa: E402 - see above
 
 _GROUPS = (
-    *("world", "demo", "doctor"),
+    *("world", "local", "demo", "doctor"),
     *("publish", "follow", "dead", "line"),
     *("images", "roster", "worker"),
     *("streams", "schema", "settings"),

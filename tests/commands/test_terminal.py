@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import signal
 
 from tests.bus.lane import Lane
 from tests.commands.command import PATIENCE, Sealane
@@ -10,20 +11,28 @@ from tests.commands.test_dead import kill
 from workers.bus.rooms import wiring
 
 
-async def on_a_terminal(sealane: Sealane, *arguments: str, typed: str = "") -> tuple[int, str]:
-    """Run a command on a terminal of its own, type into it, and return exit code and screen."""
+async def on_a_terminal(
+    sealane: Sealane, *arguments: str, typed: str = "", interrupted_at: str = ""
+) -> tuple[int, str]:
+    """Run a command on a terminal of its own, type into it, and return exit code and screen.
+
+    It is interrupted when the screen shows `interrupted_at`, as by Ctrl-C.
+    """
     ours, theirs = pty.openpty()
     process = await sealane.start_on(theirs, *arguments)
     os.close(theirs)
     os.write(ours, typed.encode())
-    reading = asyncio.create_task(asyncio.to_thread(_read_all, ours))
+    reading = asyncio.create_task(asyncio.to_thread(_read_all, ours, interrupted_at.encode(), process))
     code = await asyncio.wait_for(process.wait(), PATIENCE)
     return code, await reading
 
 
-def _read_all(terminal: int) -> str:
+def _read_all(terminal: int, interrupted_at: bytes, process: asyncio.subprocess.Process) -> str:
     screen = b""
     while True:
+        if interrupted_at and interrupted_at in screen:
+            os.kill(process.pid, signal.SIGINT)
+            interrupted_at = b""
         try:
             part = os.read(terminal, 4096)
         except OSError:  # how Linux says that the other end is closed
@@ -44,6 +53,15 @@ async def test_dropping_asks_first(lane: Lane, sealane: Sealane) -> None:
     assert "Drop 1 dead letter(s) for good?" in question
     assert (refused, left) == (1, 1)
     assert (agreed, await lane.count("DEAD")) == (0, 0)
+
+
+async def test_ctrl_c_at_the_question_is_no_answer(lane: Lane, sealane: Sealane) -> None:
+    """It ends with the code that shells expect, and nothing is dropped."""
+    await kill(lane, "hello")
+    code, question = await on_a_terminal(sealane, "dead", "drop", "1", interrupted_at="for good?")
+
+    assert "Drop 1 dead letter(s) for good?" in question
+    assert (code, await lane.count("DEAD")) == (130, 1)
 
 
 async def test_following_is_coloured(lane: Lane, sealane: Sealane) -> None:

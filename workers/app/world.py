@@ -27,6 +27,7 @@ from workers.local.google import GoogleServices
 from workers.local.nats import NatsServer, NatsServerError
 from workers.local.registry import Registry
 from workers.local.seed import Seeded, SeedError, seed, seeded
+from workers.local.version import VERSION, upgrade
 from workers.redaction import conceal
 from workers.settings import Settings
 
@@ -69,6 +70,8 @@ class World:
     async def _start(self) -> None:
         await self.folder.lock()
         self._stack.callback(self.folder.unlock)
+        if (older := upgrade(self.folder.root)) is not None:
+            log.info("upgraded %s from version %d to %d", self.folder.root, older, VERSION)
         ports = await self.folder.ports(PORTS)
         token = self.folder.token()
         conceal(token)

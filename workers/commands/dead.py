@@ -13,7 +13,6 @@ from workers.commands.output import (
     JSON,
     console,
     examples,
-    is_person,
     local_time,
     one_line,
     write_json,
@@ -134,10 +133,9 @@ def drop(
     data: DATA = None,
 ) -> None:
     """Delete dead letters for good; asks first."""
-    if not yes:
-        if not is_person():
-            raise Invalid("nobody can be asked here: say --yes to drop dead letters for good")
-        typer.confirm(f"Drop {len(sequences)} dead letter(s) for good?", abort=True)
+    from workers.commands.person import ask
+
+    ask(f"Drop {len(sequences)} dead letter(s) for good?", yes=yes, otherwise="drop dead letters for good")
 
     async def work(connection: "Connection") -> None:
         from workers.bus.graveyard import drop as drop_letter

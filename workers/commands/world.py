@@ -1,4 +1,4 @@
-"""`sealane up` and `sealane local env`: the world in a box on this machine."""
+"""`sealane up`: the world in a box on this machine."""
 
 import shlex
 from pathlib import Path
@@ -11,14 +11,12 @@ from workers.commands.output import DATA, examples
 if TYPE_CHECKING:
     from workers.app.world import World
 
-local = typer.Typer(help="Use the local world from your own shell.", no_args_is_help=True, rich_markup_mode=None)
 NO_WORKERS = Annotated[bool, typer.Option("--no-workers", help="Start the world and the door alone.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
     app.command("up", epilog=examples("sealane up", "sealane up --data /srv/sealane", "sealane up --no-workers"))(up)
-    app.add_typer(local, name="local")
 
 
 def up(data: DATA = None, no_workers: NO_WORKERS = False) -> None:
@@ -79,12 +77,3 @@ def describe(world: "World") -> None:
     write_table(["what", "where"], where.items(), empty="")
     folder = shlex.quote(str(world.folder.root))
     typer.echo(f'ready. For your shell: eval "$(sealane local env --data {folder})"; Ctrl-C stops everything.')
-
-
-@local.command("env", epilog=examples('eval "$(sealane local env)"', "sealane local env --data /srv/sealane"))
-def local_env(data: DATA = None) -> None:
-    """Print what points this shell's gcloud, skopeo and NATS at the world."""
-    from workers.app.shell import shell_environment
-
-    for name, value in shell_environment(data).items():
-        typer.echo(f"export {name}={shlex.quote(value)}")

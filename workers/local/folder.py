@@ -1,5 +1,6 @@
 """The folder of a local world: locked while in use, its ports chosen once, its endpoints published when all is ready.
 
+    DIR/version          version of this layout, see `workers.local.version`
     DIR/lock             held (flock) by the running world; holds its process id
     DIR/ports.json       chosen free once, kept
     DIR/endpoints.json   where everything is, written by rename when all of it answers, removed at the end
@@ -11,6 +12,7 @@ A lock falls with its process, even by kill -9: endpoints count only while the p
 """
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import json
@@ -58,23 +60,38 @@ class WorldFolder:
 
     async def lock(self) -> None:
         """Take the folder for this process. Raises FolderError naming who holds it, or why it is none."""
+        descriptor = await self._locked()
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._lock = descriptor
+        self._endpoints.unlink(missing_ok=True)
+
+    async def _locked(self) -> int:
+        while True:
+            descriptor = self._opened_lock()
+            await self._wait_for(descriptor)
+            # Somebody who replaced the folder meanwhile took the file of this lock away with the old one.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), (self.root / "lock").stat()):
+                    return descriptor
+            os.close(descriptor)
+
+    def _opened_lock(self) -> int:
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            return os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise FolderError(
                 f"{self.root} cannot be the folder of a local world ({error.strerror}): name one that may be written"
             ) from error
+
+    async def _wait_for(self, descriptor: int) -> None:
         if not await _lock_patiently(descriptor):
             holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip()
             os.close(descriptor)
             raise FolderError(
                 f"{self.root} is in use by process {holder or 'unknown'}: stop that one, or name another folder"
             )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        self._lock = descriptor
-        self._endpoints.unlink(missing_ok=True)
 
     def unlock(self) -> None:
         """Give the folder back; the endpoints go first."""

@@ -1,0 +1,87 @@
+"""One folder takes another's place at once: whoever looks sees the old one or the new one, even after kill -9.
+
+What is to come is gathered in a folder beside it, `.NAME.XXXX.next`, locked like a world's own. Left over from a
+process that was killed, it is removed by the next one that replaces the same folder.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workers.local.folder import FolderError
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+"""From fcntl.h and linux/fs.h, see renameat2(2)."""
+_LOCK = "lock"
+
+
+@contextmanager
+def beside(root: Path) -> Iterator[Path]:
+    """Give an empty folder beside `root`, locked and for its owner alone; what it holds in the end is removed.
+
+    Raises FolderError when none can be made there.
+    """
+    sweep(root)
+    fresh = root.with_name(f".{root.name}.{secrets.token_hex(4)}.next")
+    try:
+        root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh.mkdir(mode=0o700)
+    except OSError as error:
+        raise FolderError(f"{root.parent} must be writable, to replace {root} at once ({error.strerror})") from error
+    lock = os.open(fresh / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield fresh
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        os.close(lock)
+
+
+def leftovers(root: Path) -> Iterator[Path]:
+    """Yield the folders beside `root` that nobody works on any more."""
+    for path in root.parent.glob(f".{root.name}.*.next"):
+        try:
+            lock = os.open(path / _LOCK, os.O_RDWR)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        else:
+            yield path
+        finally:
+            os.close(lock)
+
+
+def sweep(root: Path) -> None:
+    """Remove what processes left beside `root` that were killed."""
+    for path in leftovers(root):
+        shutil.rmtree(path)
+
+
+def put(fresh: Path, root: Path) -> None:
+    """Let `fresh` be `root`, where there is nothing, or an empty folder. Raises FolderError."""
+    try:
+        fresh.rename(root)
+    except OSError as error:
+        raise FolderError(f"{root} cannot be put in place ({error.strerror}): is somebody else using it?") from error
+
+
+def exchange(fresh: Path, root: Path) -> None:
+    """Let `fresh` and `root` change places in one step. Raises FolderError where the system cannot."""
+    if sys.platform != "linux":
+        raise FolderError(f"this system cannot exchange two folders at once: move {root} away first")
+    rename = ctypes.CDLL(None, use_errno=True).renameat2
+    names = os.fsencode(fresh), os.fsencode(root)
+    if rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        why = "it is a mount point" if number == errno.EBUSY else os.strerror(number)
+        raise FolderError(f"{root} cannot be replaced at once ({why}): move what it holds away first")
