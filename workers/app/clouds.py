@@ -9,6 +9,7 @@ from workers.adapters.clock import SystemClock
 from workers.adapters.secrets import read_secret
 from workers.bus.wiring import Wiring
 from workers.failures import Invalid, SealaneError
+from workers.policy.policies import Policies
 from workers.ports import Attestations, AttestorAdmin, Attestors, Claims, Clock, Images, Notes, Progress, SigningKeys
 from workers.settings import Settings
 from workers.signing import SigningRules
@@ -31,6 +32,7 @@ class Clouds:
             Attestors: self._attestors,
             Images: self._images,
             Notes: self._notes,
+            Policies: self._policies,
             SigningKeys: self._signing_keys,
         }
 
@@ -108,6 +110,11 @@ class Clouds:
         from workers.adapters.google.attestors import BinauthzAttestors  # noqa: PLC0415 - only where a port needs it
 
         return BinauthzAttestors(await self._google())
+
+    async def _policies(self) -> Any:
+        from workers.adapters.google.policies import BinauthzPolicies  # noqa: PLC0415 - only where a port needs it
+
+        return BinauthzPolicies(await self._google())
 
     async def _attestations(self) -> Any:
         from workers.adapters.google.attestations import GrafeasAttestations  # noqa: PLC0415 - only where needed

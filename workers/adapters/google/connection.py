@@ -47,6 +47,12 @@ VALIDATION = Service(
     "google.cloud.binaryauthorization_v1.services.validation_helper_v1",
     "ValidationHelperV1",
 )
+SYSTEM_POLICY = Service(
+    "Binary Authorization",
+    "binaryauthorization.googleapis.com",
+    "google.cloud.binaryauthorization_v1.services.system_policy_v1",
+    "SystemPolicyV1",
+)
 GRAFEAS = Service(
     "Artifact Analysis",
     "containeranalysis.googleapis.com",
@@ -54,6 +60,7 @@ GRAFEAS = Service(
     "Grafeas",
 )
 SERVICES = (KMS, BINAUTHZ, VALIDATION, GRAFEAS)
+"""Those that workers use: they are built before the first event needs them."""
 
 
 class GoogleConnection:

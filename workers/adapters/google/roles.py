@@ -5,6 +5,7 @@ Source: the permissions of each call in Google's IAM reference, and gcloud's own
 
 from collections.abc import Iterable, Mapping
 
+from workers.policy.policies import Policies
 from workers.ports import Attestations, AttestorAdmin, Attestors, Images, Notes, SigningKeys
 
 ROLES: Mapping[type, tuple[str, ...]] = {
@@ -17,6 +18,7 @@ ROLES: Mapping[type, tuple[str, ...]] = {
         "roles/containeranalysis.occurrences.editor",
     ),
     AttestorAdmin: ("roles/binaryauthorization.attestorsEditor",),
+    Policies: ("roles/binaryauthorization.policyViewer", "roles/binaryauthorization.policyEditor"),
     Notes: ("roles/containeranalysis.notes.viewer", "roles/containeranalysis.notes.editor"),
 }
 """Ports that are not here need nothing of Google."""
