@@ -105,7 +105,7 @@ def test_a_rule_says_all_that_it_misses() -> None:
 )
 def test_a_rule_says_what_of_an_index_is_signed(
     platforms: object,
-    index: bool,
+    index: bool,  # noqa: FBT001 - a table's column
     signed: list[str | None],
     left_out: list[str | None],
 ) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from tests.adapters.registry.conftest import IMAGE, Handler, Listed, Odd, Opener, answering
+from tests.adapters.registry.conftest import IMAGE, Listed, Odd, Opener, answering
 from workers.failures import Denied, Invalid, Mismatch, NotFound, QuotaExhausted, SealaneError, Unavailable
 from workers.local.registry import Faults, Registry
 from workers.registries import RegistryAccess
@@ -18,24 +18,24 @@ OTHER = "sha256:" + "0" * 64
 async def test_hashes_the_manifest_where_no_digest_is_sent(
     registry: Registry, faults: Faults, images: Opener, listed: Listed
 ) -> None:
-    """Without Docker-Content-Digest the manifest itself is fetched and hashed."""
+    """Without Docker-Content-Digest the bytes alone say what it is."""
     faults.digest_header = ""
     adapter = await images(listed(registry.host))
 
     found = await adapter.resolve(f"{registry.host}/apps/shop:1.0@{IMAGE.digest}")
 
     assert (found.digest, found.media_type) == (IMAGE.digest, IMAGE.media_type)
-    assert faults.calls["GET manifest"] == 1
 
 
-async def test_fetches_nothing_where_a_digest_is_sent(
-    registry: Registry, faults: Faults, images: Opener, listed: Listed
-) -> None:
-    """With the header, HEAD is all."""
+async def test_asks_once_for_an_image(registry: Registry, faults: Faults, images: Opener, listed: Listed) -> None:
+    """One GET tells the digest and all that the manifest says."""
     adapter = await images(listed(registry.host))
     await adapter.resolve(f"{registry.host}/apps/shop:1.0")
+    faults.calls.clear()
+    found = await adapter.resolve(f"{registry.host}/apps/shop:1.0")
 
-    assert faults.calls["GET manifest"] == 0
+    assert dict(faults.calls) == {"GET manifest": 1}
+    assert found.manifest.config_type == "application/vnd.oci.image.config.v1+json"
 
 
 async def test_trusts_no_digest_that_is_not_the_one_asked_for(
@@ -52,14 +52,6 @@ async def test_trusts_no_digest_that_is_not_the_one_asked_for(
     assert OTHER in str(caught.value)
 
 
-async def test_uses_get_where_head_is_not_allowed(odd: Odd, images: Opener, listed: Listed) -> None:
-    """A server that knows no HEAD is asked with GET."""
-    odd.answer = _by_method(answering(405), answering(body=IMAGE.manifest, Content_Type=IMAGE.media_type))
-    adapter = await images(listed(odd.host))
-
-    assert (await adapter.resolve(f"{odd.host}/apps/shop:1.0")).digest == IMAGE.digest
-
-
 async def test_reads_the_media_type_out_of_the_manifest_if_need_be(odd: Odd, images: Opener, listed: Listed) -> None:
     """A manifest sent as plain JSON says itself what it is."""
     odd.answer = answering(body=IMAGE.manifest, Content_Type="application/json")
@@ -71,7 +63,7 @@ async def test_reads_the_media_type_out_of_the_manifest_if_need_be(odd: Odd, ima
 async def test_notices_a_digest_that_its_own_manifest_denies(odd: Odd, images: Opener, listed: Listed) -> None:
     """Header and bytes of one answer have to agree."""
     lying = answering(body=IMAGE.manifest, Content_Type=IMAGE.media_type, Docker_Content_Digest=OTHER)
-    odd.answer = _by_method(answering(405), lying)
+    odd.answer = lying
     adapter = await images(listed(odd.host))
 
     with pytest.raises(Mismatch) as caught:
@@ -84,7 +76,7 @@ async def test_notices_a_digest_that_its_own_manifest_denies(odd: Odd, images: O
 @pytest.mark.parametrize("digest", ["sha256:xyz", "sha512:" + "0" * 128, "sha256:" + "A" * 64, "0" * 64])
 async def test_refuses_a_digest_that_is_none(odd: Odd, images: Opener, listed: Listed, digest: str) -> None:
     """A header that is no SHA-256 digest makes the answer invalid."""
-    odd.answer = answering(Content_Type=IMAGE.media_type, Docker_Content_Digest=digest)
+    odd.answer = answering(body=IMAGE.manifest, Content_Type=IMAGE.media_type, Docker_Content_Digest=digest)
     adapter = await images(listed(odd.host))
 
     with pytest.raises(Invalid, match="not SHA-256"):
@@ -96,7 +88,7 @@ async def test_refuses_a_digest_that_is_none(odd: Odd, images: Opener, listed: L
     [
         (b"<html>Please log in</html>", "text/html; charset=utf-8", "text/html"),
         (b"", "application/octet-stream", "application/octet-stream"),
-        (b'{"schemaVersion": 1}', "application/vnd.docker.distribution.manifest.v1+prettyjws", "prettyjws"),
+        (b"{}", IMAGE.media_type, "something else"),
         (json.dumps([1]).encode(), "application/json", "application/json"),
         (b"<x/>", "application/x-odd; charset=utf-8", "something else"),
         (b"[" * 100_000, "application/json", "application/json"),
@@ -117,6 +109,27 @@ async def test_says_what_came_instead_of_a_manifest(
     assert named in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type", "sentence"),
+    [
+        ({"schemaVersion": 1}, "application/vnd.docker.distribution.manifest.v1+prettyjws", "of Docker's schema 1"),
+        ({"schemaVersion": 2}, "application/vnd.acme.odd+json", "unknown media type 'application/vnd.acme.odd"),
+        ({"schemaVersion": 2}, IMAGE.media_type, "config of the manifest is no descriptor"),
+    ],
+)
+async def test_refuses_a_manifest_that_nobody_can_sign(
+    odd: Odd, images: Opener, listed: Listed, body: dict[str, object], content_type: str, sentence: str
+) -> None:
+    """It is a manifest, so that asking again would not help: invalid, with the image and the reason."""
+    odd.answer = answering(body=json.dumps(body).encode(), Content_Type=content_type)
+    adapter = await images(listed(odd.host))
+
+    with pytest.raises(Invalid, match=sentence) as caught:
+        await adapter.resolve(f"{odd.host}/apps/shop:1.0")
+
+    assert f"{odd.host}/apps/shop@sha256:" in str(caught.value)
+
+
 async def test_reads_no_more_than_a_manifest_may_have(odd: Odd, images: Opener, listed: Listed) -> None:
     """An endless body is cut off at the limit."""
 
@@ -127,7 +140,7 @@ async def test_reads_no_more_than_a_manifest_may_have(odd: Odd, images: Opener, 
             await response.write(b" " * 65536)
         return response
 
-    odd.answer = _by_method(answering(405), endless)
+    odd.answer = endless
     adapter = await images(listed(odd.host))
 
     with pytest.raises(Unavailable, match="more than 4194304 bytes"):
@@ -225,10 +238,3 @@ async def test_speaks_tls_unless_told_otherwise(odd: Odd, images: Opener) -> Non
         await adapter.resolve(f"{odd.host}/apps/shop:1.0")
 
     assert odd.asked == []
-
-
-def _by_method(head: Handler, get: Handler) -> Handler:
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        return await (head if request.method == "HEAD" else get)(request)
-
-    return answer

@@ -38,7 +38,7 @@ async def test_keeps_a_token_for_the_next_question(
         await adapter.resolve(f"{registry.host}/apps/shop:1.0")
 
     assert faults.calls["GET token"] == 1
-    assert faults.calls["HEAD manifest"] == 11
+    assert faults.calls["GET manifest"] == 11
 
 
 async def test_shares_one_token_among_questions_at_the_same_time(

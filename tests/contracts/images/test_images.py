@@ -75,6 +75,24 @@ async def test_resolves_an_index_to_its_own_digest(store: Store) -> None:
     found = await store.images.resolve(f"{store.host}/apps/shop:1.0")
 
     assert (found.digest, found.media_type) == (index.digest, index.media_type)
+    assert [(child.platform, child.digest) for child in found.manifest.children] == [
+        ("linux/amd64", IMAGE.digest),
+        ("linux/arm64", index.members[1].digest),
+    ]
+
+
+async def test_says_what_a_manifest_is_about(store: Store) -> None:
+    """Subject, artifact type and annotations are read, so that an artifact can be told from an image."""
+    about = {"mediaType": IMAGE.media_type, "digest": IMAGE.digest, "size": len(IMAGE.manifest)}
+    extra = {"subject": about, "artifactType": "application/spdx+json", "annotations": {"by": "syft"}}
+    sbom = build_image([{"sbom": b"{}"}], extra=extra)
+    await store.put("apps/shop", "1.0", IMAGE)
+    await store.put("apps/shop", None, sbom)
+
+    found = (await store.images.resolve(f"{store.host}/apps/shop@{sbom.digest}")).manifest
+
+    assert (found.subject, found.artifact_type) == (IMAGE.digest, "application/spdx+json")
+    assert (dict(found.annotations), found.artifact) == ({"by": "syft"}, "an artifact of type application/spdx+json")
 
 
 async def test_means_latest_where_neither_tag_nor_digest_is_named(store: Store) -> None:
