@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from nats.js.errors import NotFoundError
@@ -17,10 +18,14 @@ from schemas.identity import run_id
 from workers.bus import provision
 from workers.bus.connection import Connection, connect
 from workers.bus.engine import Engine, EngineOptions
+from workers.bus.identities import ensure_identities, read_seed
+from workers.bus.permissions import Permissions, derive, render
 from workers.bus.publisher import PubAck, Publisher
+from workers.bus.rooms import all_wirings
 from workers.bus.streams import topology
 from workers.bus.wiring import Handler, Wiring, wire
 from workers.card import Card
+from workers.local.nats import NatsServer
 from workers.retention import Retention
 
 PATIENCE = 30.0
@@ -119,6 +124,30 @@ class Lane:
         """Return (not yet delivered, delivered and unanswered) of a consumer."""
         info = await self.connection.client.jetstream().consumer_info(stream, consumer)
         return info.num_pending or 0, info.num_ack_pending or 0
+
+
+@asynccontextmanager
+async def lane_on(url: str, *, seed: str | None = None) -> AsyncIterator[Lane]:
+    """Give a lane on a running server to `tester`, who may do everything there."""
+    connection = await connect(url, identity="tester", seed=seed, first_wait=30)
+    publisher = Publisher(connection)
+    await publisher.start()
+    yield Lane(url, connection, publisher)
+    await publisher.close()
+    await connection.close()
+
+
+@asynccontextmanager
+async def secured_lane(folder: Path) -> AsyncIterator[Lane]:
+    """Give a lane on a server with the streams, identities and derived permissions of all real workers."""
+    permissions = derive(all_wirings().values()) | {"tester": Permissions(publish=(">",), subscribe=(">",))}
+    keys = ensure_identities(folder, permissions)
+    async with (
+        NatsServer(folder / "nats", authorization=render(permissions, keys)) as server,
+        lane_on(server.url, seed=read_seed(folder, "tester")) as lane,
+    ):
+        await lane.provision(*all_wirings().values())
+        yield lane
 
 
 async def until(condition: Callable[[], Awaitable[bool] | bool], *, within: float = PATIENCE, what: str = "") -> None:

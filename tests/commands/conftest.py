@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.lane import Lane
+from tests.bus.lane import Lane, lane_on
 from tests.commands.command import Sealane
-from workers.bus.connection import connect
-from workers.bus.publisher import Publisher
 from workers.bus.rooms import all_wirings
 from workers.local.nats import NatsServer
 
@@ -16,15 +14,9 @@ from workers.local.nats import NatsServer
 @pytest.fixture
 async def lane(tmp_path: Path) -> AsyncIterator[Lane]:
     """Run a server with all streams of all real workers, and no worker."""
-    async with NatsServer(tmp_path / "nats") as server:
-        connection = await connect(server.url, identity="tester", first_wait=30)
-        publisher = Publisher(connection)
-        await publisher.start()
-        lane = Lane(server.url, connection, publisher)
+    async with NatsServer(tmp_path / "nats") as server, lane_on(server.url) as lane:
         await lane.provision(*all_wirings().values())
         yield lane
-        await publisher.close()
-        await connection.close()
 
 
 @pytest.fixture

@@ -198,6 +198,9 @@ async def test_replay_needs_a_choice(lane: Lane, sealane: Sealane) -> None:
     """Neither nothing nor everything is replayed by mistake."""
     assert "say which to replay" in (await sealane("dead", "replay")).err
     assert "--all needs --worker" in (await sealane("dead", "replay", "--all")).err
+    for option in ("--worker", "--type"):
+        refused = await sealane("dead", "replay", "1", option, "echo")
+        assert (refused.code, "--worker and --type choose among --all" in refused.err) == (2, True)
 
 
 async def test_empty_list_names_what_was_asked_for(lane: Lane, sealane: Sealane) -> None:

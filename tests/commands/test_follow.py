@@ -149,6 +149,27 @@ async def test_tail_of_what_is_neither_run_nor_subject_is_refused(what: str, lan
     assert f"{what!r} is n" in done.err
 
 
+async def test_tail_of_a_run_from_a_sequence_leaves_out_what_was_before(lane: Lane, sealane: Sealane) -> None:
+    """Progress is read from that number on; from a later one, the run is one that nobody has spoken of yet."""
+    async with lane.running(wiring("echo")):
+        await lane.ask("other")
+        await until(lambda: _heard(lane, 1))
+        await lane.ask("hello")
+        await until(lambda: _heard(lane, 2))
+    last = await lane.count("PROGRESS")
+    whole = await sealane("tail", RUN, "--from-seq", str(last), "--json")
+    process = await sealane.start("tail", RUN, "--from-seq", str(last + 1))
+    assert process.stderr is not None
+    said = await asyncio.wait_for(process.stderr.readline(), PATIENCE)
+    process.send_signal(signal.SIGINT)
+    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+
+    assert [line["kind"] for line in whole.lines] == ["result", "completed"]
+    assert (whole.code, whole.lines[0]["sequence"]) == (0, last)
+    assert b"nothing is heard of run" in said
+    assert (process.returncode, out) == (130, b"")
+
+
 async def test_tail_of_a_run_that_nobody_knows_says_so(lane: Lane, sealane: Sealane) -> None:
     """A mistyped run is waited for, but not in silence."""
     process = await sealane.start("tail", "mistyped")

@@ -1,8 +1,11 @@
 """A worker's line is seen, stopped and resumed from the command line."""
 
+import asyncio
+
 from tests.bus.lane import Lane
-from tests.commands.command import Sealane
+from tests.commands.command import PATIENCE, Sealane
 from workers.bus.line import read_line
+from workers.bus.rooms import wiring
 
 
 async def test_line_is_stopped_and_resumed(lane: Lane, sealane: Sealane) -> None:
@@ -23,6 +26,21 @@ async def test_line_is_stopped_and_resumed(lane: Lane, sealane: Sealane) -> None
     assert "with `sealane line resume echo`" in table.out
     assert not state.automatic
     assert (resumed.out, again.out) == ("the line of echo runs again\n", "the line of echo was running\n")
+
+
+async def test_waiting_for_a_stopped_line_is_not_silent(lane: Lane, sealane: Sealane) -> None:
+    """Whoever waits for a run reads why nothing happens, and what would help."""
+    await sealane("line", "stop", "echo", "--reason", "moving the registry")
+    waiting = await sealane.start("publish", "echo.requested", "--set", "message=hello", "--wait")
+    assert waiting.stderr
+    said = (await asyncio.wait_for(waiting.stderr.readline(), PATIENCE)).decode()
+    async with lane.running(wiring("echo")):
+        await sealane("line", "resume", "echo")
+        _, rest = await asyncio.wait_for(waiting.communicate(), PATIENCE)
+
+    assert said.startswith("sealane: the line of echo is stopped since ")
+    assert said.endswith(": moving the registry; with `sealane line resume echo`\n")
+    assert (waiting.returncode, rest) == (0, b"")
 
 
 async def test_unknown_worker_is_named(lane: Lane, sealane: Sealane) -> None:

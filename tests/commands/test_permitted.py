@@ -8,31 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.lane import Lane
+from tests.bus.lane import Lane, secured_lane
 from tests.commands.command import PATIENCE, Sealane
 from tests.commands.test_dead import kill
-from workers.bus.connection import connect
-from workers.bus.identities import ensure_identities, read_seed
-from workers.bus.permissions import Permissions, derive, render
-from workers.bus.publisher import Publisher
-from workers.bus.rooms import all_wirings
-from workers.local.nats import NatsServer
 
 
 @pytest.fixture
 async def secured(tmp_path: Path) -> AsyncIterator[Lane]:
     """Run a server with derived permissions; only the test itself may do everything."""
-    permissions = derive(all_wirings().values()) | {"tester": Permissions(publish=(">",), subscribe=(">",))}
-    keys = ensure_identities(tmp_path, permissions)
-    async with NatsServer(tmp_path / "nats", authorization=render(permissions, keys)) as server:
-        connection = await connect(server.url, identity="tester", seed=read_seed(tmp_path, "tester"), first_wait=30)
-        publisher = Publisher(connection)
-        await publisher.start()
-        lane = Lane(server.url, connection, publisher)
-        await lane.provision(*all_wirings().values())
+    async with secured_lane(tmp_path) as lane:
         yield lane
-        await publisher.close()
-        await connection.close()
 
 
 @pytest.fixture

@@ -44,6 +44,15 @@ def test_absent_worker_is_shown() -> None:
     assert "no process asks for work" in page
 
 
+def test_stopped_line_is_no_absent_worker() -> None:
+    """Who stopped it, and why, is said in place of what follows from it."""
+    stopped = WorkerState("attest", "Signs.", lag=3, pulling=0, stopped="stopped since 9:00 by <me>: moving")
+    page = render(Health(0.001, GOOD.streams, (stopped,)))
+
+    assert '<span class="bad">stopped since 9:00 by &lt;me&gt;: moving</span>' in page
+    assert "no process asks for work" not in page
+
+
 def test_missing_stream_is_not_ready() -> None:
     """Without EVENTS nothing that came would be stored."""
     assert not Health(0.001, (StreamState("EVENTS", problem="missing"),), ()).ready

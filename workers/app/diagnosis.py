@@ -73,21 +73,20 @@ async def _bus(connection: Connection, settings: Settings, wirings: dict[str, Wi
     for stream in health.streams:
         if stream.alarm is not None:
             yield Finding("streams", stream.name, good=False, said=stream.alarm)
-    lines = {name: await _line(connection, name) for name in wirings}
     for worker in health.workers:
-        yield _worker(worker, stopped=worker.name in lines and not lines[worker.name].good)
-    for finding in lines.values():
-        yield finding
+        yield _worker(worker)
+    for name in wirings:
+        yield await _line(connection, name)
     yield await _dead_letters(connection)
 
 
-def _worker(worker: WorkerState, *, stopped: bool) -> Finding:
+def _worker(worker: WorkerState) -> Finding:
     """Judge a worker; one whose line is stopped asks for nothing, which is wrong once: at its line."""
     if worker.problem is not None:
         return Finding("workers", worker.name, False, worker.problem)
     if worker.present:
         return Finding("workers", worker.name, True, f"at work, {worker.lag} not done")
-    if stopped:
+    if worker.stopped is not None:
         return Finding("workers", worker.name, True, f"asks for nothing while its line is stopped, {worker.lag} wait")
     said = f"no process asks for work, {worker.lag} wait: `sealane worker {worker.name}`"
     return Finding("workers", worker.name, False, said)
@@ -98,11 +97,10 @@ async def _line(connection: Connection, worker: str) -> Finding:
         line, _ = await read_line(connection, worker)
     except SealaneError as error:
         return Finding("lines", worker, False, str(error))
-    if line.state == "running":
+    stopped = line.sentence()
+    if stopped is None:
         return Finding("lines", worker, True, "runs")
-    since = f"{line.since.astimezone():%Y-%m-%d %H:%M:%S}" if line.since else "an unknown time"
-    said = f"stopped since {since} by {line.by}: {line.reason}; `sealane line resume {worker}` once it is mended"
-    return Finding("lines", worker, False, said)
+    return Finding("lines", worker, False, f"{stopped}; `sealane line resume {worker}` once it is mended")
 
 
 async def _dead_letters(connection: Connection) -> Finding:

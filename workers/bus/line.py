@@ -51,6 +51,17 @@ class LineState(BaseModel):
     lone_runs: dict[str, int] = {}
     """Crash fuse: `STREAM:SEQUENCE` → lone runs begun and not ended by a verdict."""
 
+    def sentence(self) -> str | None:
+        """Say since when it is stopped, by whom, and why; None while it runs."""
+        if self.state == "running":
+            return None
+        since = f"{self.since.astimezone():%Y-%m-%d %H:%M:%S}" if self.since else "an unknown time"
+        return f"stopped since {since} by {self.by or 'an unknown hand'}: {self.reason or 'no reason is known'}"
+
+    def remedy(self, worker: str) -> str:
+        """Say how a stopped line goes on."""
+        return "one event at a time is tried" if self.automatic else f"with `sealane line resume {worker}`"
+
 
 class Tally:
     """The last outcomes of this process."""

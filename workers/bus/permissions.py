@@ -130,7 +130,7 @@ def _bridge() -> Permissions:
 
 def _gateway(workers: Iterable[Wiring]) -> Permissions:
     return Permissions(
-        publish=(inbox(GATEWAY), *sorted(CATALOGUE), *_reading(_READ)),
+        publish=(inbox(GATEWAY), *sorted(CATALOGUE), *_reading(_READ), f"$JS.API.STREAM.MSG.GET.{LINES}"),
         subscribe=(inbox(GATEWAY), *sorted(CATALOGUE), "progress.>", "dead.>"),
         never_publish=_durables(workers),
     )

@@ -116,7 +116,7 @@ def replay(
     Their attempts are forgotten. With --all, those that were replayed already are left out. A replay keeps the
     event's identity; with --set it is a new event, caused by the original.
     """
-    _check_choice(sequences, every=every, worker=worker)
+    _check_choice(sequences, every=every, worker=worker, event_type=event_type)
 
     async def work(connection: "Connection") -> int:
         letters = await _chosen(connection, sequences or (), worker, event_type)
@@ -153,9 +153,11 @@ def _only(worker: str | None, event_type: str | None) -> str:
     return of_type + (f" that {one_line(worker)!r} gave up" if worker else "")
 
 
-def _check_choice(sequences: Sequence[int] | None, *, every: bool, worker: str | None) -> None:
+def _check_choice(sequences: Sequence[int] | None, *, every: bool, worker: str | None, event_type: str | None) -> None:
     if bool(sequences) == every:
         raise Invalid("say which to replay: either their numbers, or --all --worker WORKER")
+    if sequences and (worker or event_type):
+        raise Invalid("--worker and --type choose among --all: leave them out, or say --all instead of numbers")
     if every and worker is None:
         raise Invalid("--all needs --worker WORKER: what one worker gave up says nothing about the others")
 

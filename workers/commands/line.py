@@ -103,7 +103,6 @@ def _known(worker: str) -> str:
 
 def _record(worker: str, state: "LineState") -> dict[str, Any]:
     stopped = state.state == "stopped"
-    by_itself = "one event at a time is tried" if state.automatic else f"with `sealane line resume {worker}`"
     return {
         "worker": worker,
         "state": state.state,
@@ -111,5 +110,5 @@ def _record(worker: str, state: "LineState") -> dict[str, Any]:
         "by": state.by,
         "reason": state.reason,
         "automatic": state.automatic if stopped else None,
-        "goes_on": by_itself if stopped else "",
+        "goes_on": state.remedy(worker) if stopped else "",
     }

@@ -9,9 +9,16 @@ import typer
 from workers.bus.connection import Connection
 from workers.bus.entrance import Entered
 from workers.bus.follow import follow_progress
+from workers.bus.line import read_line
 from workers.bus.rooms import consumers_of
 from workers.bus.runs import Run
+from workers.commands.output import one_line
 from workers.commands.progress_lines import ProgressLines, failure_sentence, open_sentence
+from workers.failures import SealaneError
+
+_OVER = frozenset({"done", "dead"})
+_LOOK_AT_LINES = 1.0
+"""Seconds between looks at the lines of the workers that a run waits for."""
 
 
 async def wait_for(
@@ -40,6 +47,7 @@ async def follow_runs(
     waiting = set(runs)
     for name in sorted(waiting):
         _end_if_complete(runs[name], waiting, lines)
+    watching = asyncio.create_task(_say_what_is_stopped(connection, runs, waiting), name="watch the lines")
     try:
         async with asyncio.timeout(timeout):
             only = next(iter(runs)) if len(runs) == 1 else "*"
@@ -54,10 +62,29 @@ async def follow_runs(
     except TimeoutError:
         _say_open([runs[name] for name in sorted(waiting)], timeout)
         return 1
+    finally:
+        watching.cancel()
     failures = [branch for run in runs.values() for branch in run.failures]
     for branch in failures:
         typer.echo(f"sealane: {failure_sentence(branch)}", err=True)
     return 1 if failures else 0
+
+
+async def _say_what_is_stopped(connection: Connection, runs: dict[str, Run], waiting: set[str]) -> None:
+    """Say, each time a line is stopped that a run waits for, why nothing happens."""
+    stopped: set[str] = set()
+    while True:
+        await asyncio.sleep(_LOOK_AT_LINES)
+        branches = (branch for name in sorted(waiting) for branch in runs[name].branches())
+        for worker in dict.fromkeys(branch.worker for branch in branches if branch.state not in _OVER):
+            try:
+                line, _ = await read_line(connection, worker)
+            except SealaneError:
+                continue  # The server is away: whoever follows waits for it.
+            said = line.sentence()
+            if said is not None and worker not in stopped:
+                typer.echo(f"sealane: the line of {worker} is {one_line(said)}; {line.remedy(worker)}", err=True)
+            stopped = stopped - {worker} if said is None else stopped | {worker}
 
 
 def _end_if_complete(run: Run, waiting: set[str], lines: ProgressLines) -> None:
@@ -68,6 +95,6 @@ def _end_if_complete(run: Run, waiting: set[str], lines: ProgressLines) -> None:
 
 def _say_open(runs: Sequence[Run], timeout: float | None) -> None:
     for run in runs:
-        still = "; ".join(open_sentence(branch) for branch in run.branches() if branch.state not in {"done", "dead"})
+        still = "; ".join(open_sentence(branch) for branch in run.branches() if branch.state not in _OVER)
         typer.echo(f"sealane: run {run.id} is not over after {timeout:g} s: {still}", err=True)
         typer.echo(f"sealane: `sealane tail {run.id}` goes on following", err=True)

@@ -7,6 +7,7 @@ from typing import Any
 from workers.bus.connection import Connection
 from workers.bus.fullness import alarm
 from workers.bus.jetstream import JetStreamApi
+from workers.bus.line import read_line
 from workers.bus.rooms import cards
 from workers.bus.streams import DEAD, EVENTS, LINES, PROGRESS, retry_stream
 from workers.failures import SealaneError
@@ -35,6 +36,8 @@ class WorkerState:
     summary: str
     lag: int | None = None
     pulling: int | None = None
+    stopped: str | None = None
+    """Since when, by whom and why its line is stopped for all replicas, and how it goes on."""
     problem: str | None = None
 
     @property
@@ -73,7 +76,9 @@ async def examine(connection: Connection) -> Health:
         return Health(None, streams, workers)
     api = JetStreamApi(connection, patience=_PATIENCE)
     found_streams = await asyncio.gather(*(_stream(api, name) for name in _SHOWN))
-    found_workers = await asyncio.gather(*(_worker(api, card.name, card.summary) for card in cards().values()))
+    found_workers = await asyncio.gather(
+        *(_worker(connection, api, card.name, card.summary) for card in cards().values())
+    )
     return Health(round_trip, tuple(found_streams), tuple(sorted(found_workers, key=lambda worker: worker.name)))
 
 
@@ -87,7 +92,7 @@ async def _stream(api: JetStreamApi, name: str) -> StreamState:
     return StreamState(name, messages=info["state"]["messages"], bytes=info["state"]["bytes"], alarm=alarm(info))
 
 
-async def _worker(api: JetStreamApi, name: str, summary: str) -> WorkerState:
+async def _worker(connection: Connection, api: JetStreamApi, name: str, summary: str) -> WorkerState:
     lag = pulling = 0
     try:
         for stream in (EVENTS, retry_stream(name)):
@@ -96,6 +101,9 @@ async def _worker(api: JetStreamApi, name: str, summary: str) -> WorkerState:
                 return WorkerState(name, summary, problem=f"no consumer on {stream}: run `sealane streams apply`")
             lag += info["num_pending"] + info["num_ack_pending"]
             pulling += info["num_waiting"]
+        line, _ = await read_line(connection, name)
     except SealaneError as error:
         return WorkerState(name, summary, problem=str(error))
-    return WorkerState(name, summary, lag=lag, pulling=pulling)
+    said = line.sentence()
+    stopped = f"{said}; it goes on: {line.remedy(name)}" if said else None
+    return WorkerState(name, summary, lag=lag, pulling=pulling, stopped=stopped)

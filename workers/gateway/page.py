@@ -53,10 +53,8 @@ def render(health: Health) -> str:
 
 
 def _worker(worker: WorkerState) -> str:
-    if worker.problem is not None:
-        state = _mark(worker.problem, good=False)
-    else:
-        state = _mark("at work" if worker.present else "no process asks for work", good=worker.present)
+    wrong = worker.problem or worker.stopped or (None if worker.present else "no process asks for work")
+    state = _mark(wrong or "at work", good=wrong is None)
     return (
         f"<tr><td>{escape(worker.name)}</td><td>{escape(worker.summary)}</td>"
         f'<td class="number">{_number(worker.lag)}</td><td>{state}</td></tr>'
