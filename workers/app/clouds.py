@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
+from schemas.envelope import Envelope
 from workers.adapters.clock import SystemClock
 from workers.adapters.secrets import read_secret
 from workers.bus.wiring import Wiring
@@ -15,8 +16,8 @@ from workers.settings import Settings
 from workers.signing import SigningRules
 
 log = logging.getLogger(__name__)
-FROM_THE_BUS = frozenset({Progress, Claims})
-"""Ports that the bus itself gives, one per worker or per message."""
+FROM_THE_BUS = frozenset({Progress, Claims, Envelope})
+"""What the bus itself gives, one per worker or per message."""
 
 
 class Clouds:

@@ -11,6 +11,7 @@ from typing import Any
 from schemas.images import ImageAttested
 from schemas.progress import EventRef, ProgressMessage
 from workers.app.clouds import Clouds
+from workers.app.verification import prove
 from workers.bus.connection import Connection
 from workers.bus.entrance import Entered, check, enter
 from workers.bus.follow import follow_progress
@@ -25,6 +26,8 @@ SOURCE = "/sealane/demo"
 PATIENCE = 60.0
 """Seconds that a story waits for its run to be over."""
 Say = Callable[[int, ProgressMessage], None]
+Ending = tuple[bool, str, dict[str, Any]]
+"""Whether a story was verified, the evidence or what is wrong in words, and for programs."""
 
 
 @dataclass(slots=True)
@@ -83,6 +86,20 @@ class Stage:
         """Read from the stream the message of the `echo.answered` which a run led to."""
         event = await self._emitted(run, "echo.answered")
         return None if event is None else str(json.loads(event)["message"])
+
+    async def proof(self, run: Run, digest: str) -> Ending:
+        """Verify at the source what a run says it attested."""
+        event = await self.attested(run)
+        if event is None:
+            failures = "; ".join(branch.message or "" for branch in run.failures)
+            said = f"no image.attested came of run {run.id}: {failures or 'no signing rule matches'}"
+            return False, said, {"run": run.id}
+        names = self.endpoints
+        proof = await prove(
+            self.clouds, note=names["note"], attestor=names["attestor"], key=names["key"], digest=digest
+        )
+        good = not proof.problems and event.digest == digest and (event.occurrence,) == proof.occurrences
+        return good, proof.sentence, {"run": run.id, "digest": digest, "occurrences": list(proof.occurrences)}
 
     async def _emitted(self, run: Run, event_type: str) -> bytes | None:
         found = [event for branch in run.branches() for event in branch.emitted if event.type == event_type]

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from workers.app.admission_story import admitted
 from workers.app.pushing import push_image, pusher
-from workers.app.stage import Stage
-from workers.app.verification import prove
+from workers.app.stage import Ending, Stage
 from workers.bus.entrance import Entered
 from workers.bus.follow import last_sequence
 from workers.bus.graveyard import DeadLetter, drop, read_letter, replay
@@ -39,16 +39,13 @@ async def play(stage: Stage) -> list[Outcome]:
     return [await _timed(name, story(stage)) for name, story in STORIES.items()]
 
 
-async def _timed(name: str, story: Awaitable[tuple[bool, str, dict[str, Any]]]) -> Outcome:
+async def _timed(name: str, story: Awaitable[Ending]) -> Outcome:
     started = time.monotonic()
     try:
         good, said, evidence = await story
     except SealaneError as error:
         good, said, evidence = False, str(error), {}
     return Outcome(name, good, said, round(time.monotonic() - started, 3), evidence)
-
-
-Ending = tuple[bool, str, dict[str, Any]]
 
 
 async def _echo(stage: Stage) -> Ending:
@@ -62,7 +59,7 @@ async def _attest(stage: Stage) -> Ending:
     reference = stage.reference("shop")
     digest = await push_image(stage.folder, reference, f"pushed in play {stage.play}")
     run = await stage.completed(await stage.publish("image.pushed", "shop", image=reference, digest=digest))
-    good, said, evidence = await _proof(stage, run, digest)
+    good, said, evidence = await stage.proof(run, digest)
     return good, f"pushed with {pusher()}; {said}", evidence
 
 
@@ -74,26 +71,10 @@ async def _twice(stage: Stage) -> Ending:
     other = await stage.publish("image.pushed", "twice-under-another-id", image=reference, digest=digest)
     run = await stage.completed(first)
     await stage.completed(other)
-    good, said, evidence = await _proof(stage, run, digest)
+    good, said, evidence = await stage.proof(run, digest)
     good = good and second.ack.duplicate and not other.ack.duplicate
     stored = "stored once" if second.ack.duplicate else "stored twice"
     return good, f"the same event was {stored}, another id for the same image was handled; {said}", evidence
-
-
-async def _proof(stage: Stage, run: Run, digest: str) -> Ending:
-    """Verify at the source what a run says it attested."""
-    event = await stage.attested(run)
-    if event is None:
-        failures = "; ".join(branch.message or "" for branch in run.failures)
-        return (
-            False,
-            f"no image.attested came of run {run.id}: {failures or 'no signing rule matches'}",
-            {"run": run.id},
-        )
-    names = stage.endpoints
-    proof = await prove(stage.clouds, note=names["note"], attestor=names["attestor"], key=names["key"], digest=digest)
-    good = not proof.problems and event.digest == digest and (event.occurrence,) == proof.occurrences
-    return good, proof.sentence, {"run": run.id, "digest": digest, "occurrences": list(proof.occurrences)}
 
 
 async def _refused(stage: Stage) -> Ending:
@@ -111,7 +92,7 @@ async def _healed(stage: Stage) -> Ending:
     digest = await push_image(stage.folder, reference, f"pushed late in play {stage.play}")
     start = await last_sequence(stage.connection, PROGRESS) + 1
     await replay(stage.publisher, letter, by="demo")
-    good, said, evidence = await _proof(stage, await stage.completed(entered, start), digest)
+    good, said, evidence = await stage.proof(await stage.completed(entered, start), digest)
     if good:
         await drop(stage.connection, letter.sequence)
     return good, f"dead letter {letter.sequence} ({letter.message}) was replayed after the push; {said}", evidence
@@ -129,6 +110,7 @@ async def _buried(stage: Stage, entered: Entered) -> tuple[DeadLetter, Run]:
 STORIES: dict[str, Callable[[Stage], Awaitable[Ending]]] = {
     "an event crosses the lane and comes back": _echo,
     "a pushed image is attested": _attest,
+    "an unsigned image is refused by Cloud Run, and admitted once it is attested": admitted,
     "what is announced twice is attested once": _twice,
     "an image from a registry that is not listed is refused": _refused,
     "what failed is attested once its cause is mended": _healed,

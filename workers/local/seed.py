@@ -6,16 +6,13 @@ Container Analysis v1 (notes.create) and Binary Authorization v1 (attestors.crea
 """
 
 import asyncio
-import json
 from dataclasses import dataclass
-from http.client import HTTPConnection
-from typing import Any
 
-_OK, _CONFLICT, _FAILED_PRECONDITION = 200, 409, 400
+from workers.local.rest import GoogleRest, RestError
+
 _KMS = "cloudkms.googleapis.com"
 _ANALYSIS = "containeranalysis.googleapis.com"
 _BINAUTHZ = "binaryauthorization.googleapis.com"
-_PATIENCE = 30.0
 
 
 class SeedError(RuntimeError):
@@ -48,27 +45,30 @@ def seeded(project: str) -> Seeded:
 
 async def seed(rest_port: int, token: str, project: str) -> Seeded:
     """Make what is missing. Raises SeedError and OSError."""
-    return await asyncio.to_thread(_seed, _Client(rest_port, token), seeded(project))
+    try:
+        return await asyncio.to_thread(_seed, GoogleRest(rest_port, token), seeded(project))
+    except RestError as error:
+        raise SeedError(str(error)) from error
 
 
-def _seed(client: "_Client", names: Seeded) -> Seeded:
+def _seed(client: GoogleRest, names: Seeded) -> Seeded:
     parent = f"projects/{names.project}"
-    client.make(_KMS, f"{parent}/locations/global/keyRings?keyRingId=sealane", {})
+    client.make(_KMS, f"v1/{parent}/locations/global/keyRings?keyRingId=sealane", {})
     template = {"algorithm": "EC_SIGN_P256_SHA256", "protectionLevel": "SOFTWARE"}
     client.make(
         _KMS,
-        f"{names.key_ring}/cryptoKeys?cryptoKeyId=attest",
+        f"v1/{names.key_ring}/cryptoKeys?cryptoKeyId=attest",
         {"purpose": "ASYMMETRIC_SIGN", "versionTemplate": template},
     )
     hint = {"attestation": {"hint": {"humanReadableName": "built by our CI"}}}
-    client.make(_ANALYSIS, f"{parent}/notes?noteId=built-by-ci", hint)
-    if client.find(_BINAUTHZ, names.attestor) is None:
+    client.make(_ANALYSIS, f"v1/{parent}/notes?noteId=built-by-ci", hint)
+    if client.find(_BINAUTHZ, f"v1/{names.attestor}") is None:
         _make_attestor(client, names)
     return names
 
 
-def _make_attestor(client: "_Client", names: Seeded) -> None:
-    public = client.find(_KMS, f"{names.key}/publicKey")
+def _make_attestor(client: GoogleRest, names: Seeded) -> None:
+    public = client.find(_KMS, f"v1/{names.key}/publicKey")
     if public is None:
         raise SeedError(f"the key {names.key} is gone: restore it, or begin with a fresh folder")
     key = {
@@ -79,7 +79,7 @@ def _make_attestor(client: "_Client", names: Seeded) -> None:
     parent, _, attestor = names.attestor.rpartition("/")
     client.make(
         _BINAUTHZ,
-        f"{parent}?attestorId={attestor}",
+        f"v1/{parent}?attestorId={attestor}",
         {"name": names.attestor, "userOwnedGrafeasNote": {"noteReference": names.note, "publicKeys": [key]}},
     )
     rule = {
@@ -88,40 +88,4 @@ def _make_attestor(client: "_Client", names: Seeded) -> None:
         "requireAttestationsBy": [names.attestor],
     }
     policy = f"projects/{names.project}/policy"
-    client.call("PUT", _BINAUTHZ, policy, {"name": policy, "defaultAdmissionRule": rule})
-
-
-class _Client:
-    """Calls the local REST port as a Google client would."""
-
-    def __init__(self, port: int, token: str) -> None:
-        self._port = port
-        self._token = token
-
-    def make(self, host: str, path: str, body: dict[str, Any]) -> None:
-        """Create; there already is fine."""
-        self.call("POST", host, path, body, fine=(_OK, _CONFLICT))
-
-    def find(self, host: str, path: str) -> dict[str, Any] | None:
-        """Get, or None where there is none."""
-        status, found = self.call("GET", host, path, None, fine=(_OK, 404))
-        return found if status == _OK else None
-
-    def call(
-        self, verb: str, host: str, path: str, body: dict[str, Any] | None, *, fine: tuple[int, ...] = (_OK,)
-    ) -> tuple[int, dict[str, Any]]:
-        """Call and return status and answer. Raises SeedError."""
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=_PATIENCE)
-        headers = {"Host": host, "Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        try:
-            content = None if body is None else json.dumps(body)
-            connection.request(verb, f"/v1/{path}", content, headers)
-            answer = connection.getresponse()
-            text = answer.read()
-        finally:
-            connection.close()
-        if answer.status not in fine:
-            raise SeedError(
-                f"{verb} {host}/v1/{path} was answered {answer.status}: {text[:300].decode(errors='replace')}"
-            )
-        return answer.status, json.loads(text or b"{}")
+    client.call("PUT", _BINAUTHZ, f"v1/{policy}", {"name": policy, "defaultAdmissionRule": rule})
