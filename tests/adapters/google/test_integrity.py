@@ -124,6 +124,26 @@ async def test_a_create_that_is_not_allowed_names_both_permissions(world: Google
     )
 
 
+async def test_a_note_of_another_project_says_what_is_missing_there(world: GoogleWorld) -> None:
+    """Which permission, which role has it, and on what: the note, not the project of the attestation."""
+    note = await world.note("ci")
+    world.faults.deny(note)
+    store = GrafeasAttestations(world.connection)
+    one = Attestation(note, "https://gcr.io/acme/shop@sha256:" + "a" * 64, b"{}", "ni:///sha-256;one", b"s")
+
+    with pytest.raises(Denied) as failure:
+        await store.create("projects/other", one, timeout=30)
+    assert str(failure.value).startswith(
+        f"Artifact Analysis does not let us attach to {note} an attestation in projects/other: grant"
+        " roles/containeranalysis.notes.attacher (permission containeranalysis.notes.attachOccurrence) on"
+        f" {note} to the identity of this process"
+    )
+    with pytest.raises(
+        Denied, match=r"permission containeranalysis\.notes\.listOccurrences\) on projects/acme/notes/ci"
+    ):
+        await store.find(note, "sha256:" + "a" * 64)
+
+
 async def test_an_attestation_that_exists_already_is_to_be_looked_for(world: GoogleWorld) -> None:
     """ALREADY_EXISTS is no failure of the worker's, it is a reason to look."""
     note = await world.note("ci")

@@ -35,7 +35,7 @@ FAILURES: Mapping[str, tuple[type[SealaneError], str]] = MappingProxyType(
         "PERMISSION_DENIED": (
             Denied,
             (
-                "{service} does not let us {doing} {resource}: grant {role} (permission {permission}) on it to the"
+                "{service} does not let us {doing} {resource}: grant {role} (permission {permission}) on {where} to the"
                 " identity of this process, if it exists under that name"
             ),
         ),
@@ -65,6 +65,10 @@ FAILURES: Mapping[str, tuple[type[SealaneError], str]] = MappingProxyType(
 )
 """Status → what it is to us, and the sentence. Every other status is Unavailable."""
 
+ROLES_ELSEWHERE: Mapping[str, str] = MappingProxyType(
+    {"containeranalysis.notes.attachOccurrence": "roles/containeranalysis.notes.attacher"}
+)
+"""Permission → role, for those that a call needs on another resource than the one it is about."""
 OTHERS = (Unavailable, "{service} could not {doing} {resource} just now; trying again")
 LONGEST_WAIT = timedelta(hours=1)
 _MESSAGE_LIMIT = 300
@@ -76,12 +80,14 @@ def failure(
 ) -> SealaneError:
     """Return the failure that a status is; *details* are the decoded google.rpc messages, if any came."""
     kind, template = FAILURES.get(status, OTHERS)
+    permission, where = _missing(details)
     sentence = template.format(
         service=errand.service,
         doing=errand.doing,
         resource=errand.resource,
-        permission=errand.permission,
-        role=errand.role,
+        permission=permission or errand.permission,
+        where=where or "it",
+        role=ROLES_ELSEWHERE.get(permission, errand.role),
         remedy=errand.remedy,
     )
     said = _SECRET.sub("…", " ".join(message.split()))[:_MESSAGE_LIMIT].rstrip(".")
@@ -89,6 +95,14 @@ def failure(
     if kind is QuotaExhausted:
         return QuotaExhausted(sentence, after=_wait(details, now or datetime.now(UTC)), limit=_a_minute(details))
     return kind(sentence)
+
+
+def _missing(details: Any) -> tuple[str, str]:
+    """Return the permission that IAM missed and on what, empty where the service does not say."""
+    for detail in details:
+        if detail.DESCRIPTOR.full_name == "google.rpc.ErrorInfo" and detail.reason == "IAM_PERMISSION_DENIED":
+            return detail.metadata.get("permission", ""), detail.metadata.get("resource", "")
+    return "", ""
 
 
 def _wait(details: Any, now: datetime) -> timedelta:
