@@ -17,6 +17,8 @@ from tests.local.google.scenes import ATTESTOR, DIGEST, NOTE, PROJECT, RESOURCE,
 from workers.local.google.binauthz.armor import unarmored
 
 OTHER = "sha256:" + "0" * 64
+LONG_AGO = ("--faked-system-time", "20200101T000000")
+Gnupg = Callable[..., bytes]
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +178,7 @@ async def test_one_key_is_registered_once(over_grpc: Clients, key: PgpKey) -> No
 
 
 @pytest.fixture
-def gnupg(tmp_path: Path) -> Iterator[Callable[..., bytes]]:
+def gnupg(tmp_path: Path) -> Iterator[Gnupg]:
     """Run gpg on a key ring of its own; its agent is gone afterwards."""
     home = tmp_path / "gnupg"
     home.mkdir(mode=0o700)
@@ -191,31 +193,59 @@ def gnupg(tmp_path: Path) -> Iterator[Callable[..., bytes]]:
     subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
 
 
+async def judged(clients: Clients, gnupg: Gnupg, signature: bytes) -> tuple[str, str]:
+    """Register the key that gpg exports, and return the verdict on a signature that names it."""
+    created = await register(clients, gnupg("--armor", "--export", "builder@example.com").decode())
+    cert = Cert.from_bytes(gnupg("--export", "builder@example.com"))
+    (kept,) = created.user_owned_grafeas_note.public_keys
+    assert kept.id == cert.fingerprint.upper()
+    signed = attestation(signature, kept.id)
+    request = {"attestor": ATTESTOR, "attestation": signed, "occurrence_note": NOTE}
+    answer = await clients.validation.validate_attestation_occurrence(**request, occurrence_resource_uri=RESOURCE)
+    return answer.result.name, answer.denial_reason
+
+
 @pytest.mark.parametrize("algorithm", ["rsa2048", "ed25519", "nistp256"])
-async def test_what_gpg_signs_is_verified(over_grpc: Clients, gnupg: Callable[..., bytes], algorithm: str) -> None:
+async def test_what_gpg_signs_is_verified(over_grpc: Clients, gnupg: Gnupg, algorithm: str) -> None:
     """The way that Google's guides show: `gpg --armor --export` and `gpg --armor --sign`."""
     gnupg("--quick-generate-key", "builder@example.com", algorithm, "sign", "never")
-    cert = Cert.from_bytes(gnupg("--export", "builder@example.com"))
-    created = await register(over_grpc, gnupg("--armor", "--export", "builder@example.com").decode())
     signature = gnupg("--armor", "--sign", content=payload())
-    signed = attestation(signature, cert.fingerprint.upper())
-    request = {"attestor": ATTESTOR, "attestation": signed, "occurrence_note": NOTE}
-    answer = await over_grpc.validation.validate_attestation_occurrence(**request, occurrence_resource_uri=RESOURCE)
 
-    assert [one.id for one in created.user_owned_grafeas_note.public_keys] == [cert.fingerprint.upper()]
     assert Tag.Literal in [packet.tag for packet in PacketPile.from_bytes(signature)]
-    assert answer.result.name == "VERIFIED", answer.denial_reason
+    assert await judged(over_grpc, gnupg, signature) == ("VERIFIED", "")
 
 
-async def test_a_signature_does_not_outlive_its_key(over_grpc: Clients, gnupg: Callable[..., bytes]) -> None:
+async def test_a_signature_does_not_outlive_its_key(over_grpc: Clients, gnupg: Gnupg) -> None:
     """A message signed while the key was good is refused once the key has expired."""
-    long_ago = ("--faked-system-time", "20200101T000000")
-    gnupg(*long_ago, "--quick-generate-key", "builder@example.com", "ed25519", "sign", "1y")
-    cert = Cert.from_bytes(gnupg("--export", "builder@example.com"))
-    await register(over_grpc, gnupg("--armor", "--export", "builder@example.com").decode())
-    signed = attestation(gnupg(*long_ago, "--armor", "--sign", content=payload()), cert.fingerprint.upper())
-    request = {"attestor": ATTESTOR, "attestation": signed, "occurrence_note": NOTE}
-    answer = await over_grpc.validation.validate_attestation_occurrence(**request, occurrence_resource_uri=RESOURCE)
+    gnupg(*LONG_AGO, "--quick-generate-key", "builder@example.com", "ed25519", "sign", "1y")
+    result, said = await judged(over_grpc, gnupg, gnupg(*LONG_AGO, "--armor", "--sign", content=payload()))
 
-    assert answer.result.name == "ATTESTATION_NOT_VERIFIABLE"
-    assert "expired on 20" in answer.denial_reason
+    assert result == "ATTESTATION_NOT_VERIFIABLE"
+    assert "expired on 20" in said
+
+
+async def test_a_signature_does_not_outlive_its_subkey(over_grpc: Clients, gnupg: Gnupg) -> None:
+    """The same holds for a signing subkey of a key that goes on, beside which a newer subkey is good."""
+    gnupg(*LONG_AGO, "--quick-generate-key", "builder@example.com", "ed25519", "cert", "never")
+    fingerprint = Cert.from_bytes(gnupg("--export", "builder@example.com")).fingerprint
+    gnupg(*LONG_AGO, "--quick-add-key", fingerprint, "ed25519", "sign", "1y")
+    old = gnupg(*LONG_AGO, "--armor", "--sign", content=payload())
+    gnupg("--quick-add-key", fingerprint, "ed25519", "sign", "never")
+    new = gnupg("--armor", "--sign", content=payload())
+    result, said = await judged(over_grpc, gnupg, old)
+
+    assert result == "ATTESTATION_NOT_VERIFIABLE"
+    assert "by a subkey of the OpenPGP key" in said
+    await over_grpc.binauthz.delete_attestor(name=ATTESTOR)
+    assert await judged(over_grpc, gnupg, new) == ("VERIFIED", "")
+
+
+async def test_a_key_with_weak_bindings_verifies_nothing(over_grpc: Clients, gnupg: Gnupg) -> None:
+    """A key that is held together by SHA-1 is kept, and what it signs is refused with a reason."""
+    weak = ("--cert-digest-algo", "SHA1")
+    gnupg(*weak, "--quick-generate-key", "builder@example.com", "rsa2048", "sign", "never")
+    result, said = await judged(over_grpc, gnupg, gnupg("--armor", "--sign", content=payload()))
+
+    assert result == "ATTESTATION_NOT_VERIFIABLE"
+    assert said
+    assert "Stack backtrace" not in said
