@@ -1,5 +1,8 @@
 """Every SEALANE_ variable: its meaning, unit and default. Nothing else in the project reads the environment."""
 
+import difflib
+import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -65,3 +68,21 @@ class Settings(BaseSettings):
     """DEBUG, INFO, WARNING or ERROR."""
     otlp_endpoint: str | None = None
     """Where traces go (OTLP over HTTP); unset means they go nowhere."""
+
+
+def ignored_variables() -> list[str]:
+    """Say of each SEALANE_ variable that is no setting, and that no setting refers to, which one is probably meant.
+
+    The values stay out, one might be a secret.
+    """
+    known = {name.upper() for name in Settings.model_fields}
+    given = {name: value for name, value in os.environ.items() if name.upper().startswith("SEALANE_")}
+    referred = {name for value in given.values() for name in re.findall(r"env://(\w+)", value)}
+    sentences = []
+    for name in sorted(given):
+        plain = name.upper().removeprefix("SEALANE_")
+        if plain not in known and name not in referred:
+            near = difflib.get_close_matches(plain, known, n=1)
+            hint = f"did you mean SEALANE_{near[0]}?" if near else "`sealane settings` lists them"
+            sentences.append(f"{name} is no setting and is ignored: {hint}")
+    return sentences

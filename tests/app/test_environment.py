@@ -9,6 +9,7 @@ import pytest
 from workers.app.environment import load_settings
 from workers.failures import Unavailable
 from workers.local.folder import WorldFolder
+from workers.settings import ignored_variables
 
 RULES = [
     {
@@ -43,6 +44,20 @@ async def running(root: Path) -> WorldFolder:
         }
     )
     return folder
+
+
+def test_mistyped_variable_is_named_with_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no setting is ignored, not in silence, and its value stays out; a secret that a setting names is fine."""
+    monkeypatch.setenv("SEALANE_REGISTRYS", "hunter2")
+    monkeypatch.setenv("SEALANE_WEATHER", "hunter2")
+    monkeypatch.setenv("sealane_grace", "3")
+    monkeypatch.setenv("SEALANE_MY_SEED", "hunter2")
+    monkeypatch.setenv("SEALANE_NATS_SEED", "env://SEALANE_MY_SEED")
+
+    assert ignored_variables() == [
+        "SEALANE_REGISTRYS is no setting and is ignored: did you mean SEALANE_REGISTRIES?",
+        "SEALANE_WEATHER is no setting and is ignored: `sealane settings` lists them",
+    ]
 
 
 async def test_running_world_is_found_by_itself(tmp_path: Path) -> None:

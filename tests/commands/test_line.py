@@ -1,6 +1,7 @@
 """A worker's line is seen, stopped and resumed from the command line."""
 
 import asyncio
+from pathlib import Path
 
 from tests.bus.lane import Lane
 from tests.commands.command import PATIENCE, Sealane
@@ -41,6 +42,15 @@ async def test_waiting_for_a_stopped_line_is_not_silent(lane: Lane, sealane: Sea
     assert said.startswith("sealane: the line of echo is stopped since ")
     assert said.endswith(": moving the registry; with `sealane line resume echo`\n")
     assert (waiting.returncode, rest) == (0, b"")
+
+
+async def test_mistyped_setting_is_said_once_without_its_value(lane: Lane, tmp_path: Path) -> None:
+    """The command does its work, and says which variable it did not understand."""
+    mistyped = Sealane(lane.url, tmp_path / "nowhere", log_levle="hunter2")
+    done = await mistyped("line", "show", "echo", "--json")
+
+    assert [record["state"] for record in done.lines] == ["running"]
+    assert done.err == "SEALANE_LOG_LEVLE is no setting and is ignored: did you mean SEALANE_LOG_LEVEL?\n"
 
 
 async def test_unknown_worker_is_named(lane: Lane, sealane: Sealane) -> None:

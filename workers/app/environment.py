@@ -1,12 +1,17 @@
 """The settings of this process: the environment, overlaid by the local world where one is meant."""
 
+import logging
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from workers.failures import Unavailable
 from workers.local.folder import WorldFolder
-from workers.settings import Settings
+from workers.settings import Settings, ignored_variables
+from workers.terminal import safe
+
+log = logging.getLogger(__name__)
 
 _PLACE = frozenset({"nats", "project", "google_endpoint", "google_token"})
 """What says where the world is: never a mixture of two worlds."""
@@ -14,6 +19,7 @@ _PLACE = frozenset({"nats", "project", "google_endpoint", "google_token"})
 
 def world_folder(data: Path | None) -> WorldFolder:
     """Return the folder of the local world that is meant: `data`, else SEALANE_DATA, else ./.sealane."""
+    _say_what_is_ignored()
     return WorldFolder(data or Settings().data)
 
 
@@ -22,6 +28,7 @@ def load_settings(data: Path | None = None) -> Settings:
 
     Raises Unavailable when `data` is given and no world runs there.
     """
+    _say_what_is_ignored()
     settings = Settings()
     if data is None and "nats" in settings.model_fields_set:
         return settings
@@ -32,6 +39,13 @@ def load_settings(data: Path | None = None) -> Settings:
             raise Unavailable(f"no world is running in {folder.root}: start one with `sealane up --data {data}`")
         return settings
     return overlay(settings, folder, endpoints)
+
+
+@cache
+def _say_what_is_ignored() -> None:
+    """Say once a process which variables are no settings."""
+    for sentence in ignored_variables():
+        log.warning("%s", safe(sentence))
 
 
 def overlay(settings: Settings, folder: WorldFolder, endpoints: dict[str, Any]) -> Settings:

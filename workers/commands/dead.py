@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from workers.commands import completion
 from workers.commands.operating import as_operator
 from workers.commands.output import (
     DATA,
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
     from workers.bus.graveyard import DeadLetter
 
 dead = typer.Typer(help="Look at dead letters, replay or drop them.", no_args_is_help=True, rich_markup_mode=None)
-WORKER = Annotated[str | None, typer.Option("--worker", help="Only those that this worker gave up.")]
-TYPE = Annotated[str | None, typer.Option("--type", help="Only events of this type.")]
+WORKER = Annotated[
+    str | None, typer.Option("--worker", help="Only those that this worker gave up.", autocompletion=completion.workers)
+]
+TYPE = Annotated[
+    str | None, typer.Option("--type", help="Only events of this type.", autocompletion=completion.event_types)
+]
 SEQUENCE = Annotated[int, typer.Argument(metavar="SEQ", min=1, help="Number in DEAD, as `dead list` shows it.")]
 SEQUENCES = Annotated[list[int] | None, typer.Argument(metavar="SEQ…", min=1, help="Numbers in DEAD.")]
 SET = Annotated[

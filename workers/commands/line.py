@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from workers.commands import completion
 from workers.commands.operating import as_operator
 from workers.commands.output import DATA, JSON, examples, local_time, one_line, write_records
 from workers.failures import Invalid
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from workers.bus.line import LineState
 
 line = typer.Typer(help="See, stop and resume the lines of workers.", no_args_is_help=True, rich_markup_mode=None)
-WORKER = Annotated[str, typer.Argument(metavar="WORKER", help="Name of the worker.")]
-ONE = Annotated[str | None, typer.Argument(metavar="WORKER", help="Only this worker.")]
+WORKER = Annotated[str, typer.Argument(metavar="WORKER", help="Name of the worker.", autocompletion=completion.workers)]
+ONE = Annotated[
+    str | None, typer.Argument(metavar="WORKER", help="Only this worker.", autocompletion=completion.workers)
+]
 REASON = Annotated[str, typer.Option("--reason", help="Why, for those who find it stopped.")]
 
 

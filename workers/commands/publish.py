@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workers.commands import completion
 from workers.commands.output import DATA, JSON, examples, one_line, write_json
 from workers.failures import Invalid, SealaneError
 
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     from workers.bus.entrance import Entered, Entry
 
 SOURCE = "/sealane/publish"
-TYPE = Annotated[str, typer.Argument(metavar="TYPE", help="Type of event: `sealane schema list` names them.")]
+TYPE = Annotated[
+    str,
+    typer.Argument(
+        metavar="TYPE", help="Type of event: `sealane schema list` names them.", autocompletion=completion.event_types
+    ),
+]
 FILE = Annotated[
     Path | None,
     typer.Option("-f", "--file", metavar="FILE", help="One JSON object, or JSON lines for many events; - is stdin."),

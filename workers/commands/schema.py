@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from workers.commands import completion
 from workers.commands.output import JSON, examples, write_json, write_records, write_table
 from workers.failures import Invalid
 
@@ -53,7 +54,10 @@ def list_events(*, as_json: JSON = False) -> None:
 
 @schema.command(epilog=examples("sealane schema show image.pushed", "sealane schema show image.pushed --json | jq ."))
 def show(
-    event_type: Annotated[str, typer.Argument(metavar="TYPE", help="Type of event, e.g. image.pushed.")],
+    event_type: Annotated[
+        str,
+        typer.Argument(metavar="TYPE", help="Type of event, e.g. image.pushed.", autocompletion=completion.event_types),
+    ],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Write the JSON Schema, for programs.")] = False,
 ) -> None:

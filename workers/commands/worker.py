@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from workers.commands import completion
 from workers.commands.output import DATA, examples
 
 
@@ -16,7 +17,12 @@ def register(app: typer.Typer) -> None:
 
 
 def worker(
-    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Workers to run; `sealane workers` lists them.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME…", help="Workers to run; `sealane workers` lists them.", autocompletion=completion.workers
+        ),
+    ],
     data: DATA = None,
 ) -> None:
     """Run workers until SIGTERM or Ctrl-C.
