@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 @local.command("env", epilog=examples('eval "$(sealane local env)"', "sealane local env --data /srv/sealane"))
 def env(data: DATA = None) -> None:
-    """Print what points this shell's gcloud, skopeo and NATS at the world."""
+    """Point this shell's gcloud, skopeo and NATS at the world."""
     from workers.app.shell import shell_environment
 
     for name, value in shell_environment(data).items():
@@ -108,7 +108,7 @@ def restore(
     check: Annotated[bool, typer.Option("--check", help="Verify the archive and change nothing.")] = False,
     data: DATA = None,
 ) -> None:
-    """Put an archive in the place of the folder.
+    """Put an archive in place of the folder.
 
     All of it is verified before, and the folder is exchanged at once: whatever happens, it is the old one or the new
     one. Ports are restored, too: image references contain them.
