@@ -1,0 +1,32 @@
+"""All that a worker may ask of the outside world, in our own words; one file per noun.
+
+A worker names a port by type in its signature and gets an adapter, or in a test a fake. Every method may raise the
+errors of `workers.failures`, and no others. Times are seconds unless a `timedelta`.
+"""
+
+from workers.ports.administration import AttestorAdmin, AttestorRecord, Note, Notes
+from workers.ports.attestations import Attestation, Attestations, Attestor, Attestors, PublicKey, SigningKeys, Verdict
+from workers.ports.bus import Claims, Clock, Json, Lease, Progress, Rates
+from workers.ports.images import Images, ResolvedImage
+
+__all__ = [
+    "Attestation",
+    "Attestations",
+    "Attestor",
+    "AttestorAdmin",
+    "AttestorRecord",
+    "Attestors",
+    "Claims",
+    "Clock",
+    "Images",
+    "Json",
+    "Lease",
+    "Note",
+    "Notes",
+    "Progress",
+    "PublicKey",
+    "Rates",
+    "ResolvedImage",
+    "SigningKeys",
+    "Verdict",
+]
