@@ -208,20 +208,38 @@ async def test_gcloud_sees_what_our_adapters_made(state: State) -> None:
 
 
 def test_a_policy_goes_around(state: State, tmp_path: Path) -> None:
-    """Exported, edited, imported and exported again; what the API forbids is refused in its own words, unstored."""
+    """Gcloud exports and imports, our commands see no difference; they apply, and gcloud exports what they set."""
+    path, data = tmp_path / "policy.yaml", ("--data", str(state.world.data))
+    export = "gcloud container binauthz policy export"
+    policy = state.gcloud(f"{export} --format=json")
+    rule = {"evaluationMode": "REQUIRE_ATTESTATION", "requireAttestationsBy": [state.attestor]}
+    path.write_text(json.dumps(policy | {"defaultAdmissionRule": policy["defaultAdmissionRule"] | rule}))
+    before = sealane("policy", "diff", str(path), *data)
+    state.gcloud(f"gcloud container binauthz policy import {path} --format=none", f"{export} >{path}")
+    after = sealane("policy", "diff", str(path), *data)
+    path.write_text(path.read_text() + "description: set by our command\n")
+    applied = sealane("policy", "apply", str(path), "--yes", *data)
+    exported = state.gcloud(f"{export} --format=json")
+
+    assert (before.returncode, after.returncode) == (1, 0), before.stdout + before.stderr + after.stdout + after.stderr
+    assert state.attestor in before.stdout
+    assert applied.returncode == 0, applied.stdout + applied.stderr
+    assert exported["description"] == "set by our command"
+    assert exported["defaultAdmissionRule"]["requireAttestationsBy"] == [state.attestor]
+
+
+def test_a_policy_that_the_api_forbids_is_refused_by_both(state: State, tmp_path: Path) -> None:
+    """ALWAYS_DENY with attestors: in the service's words by gcloud, in our own by our command; neither stores it."""
     path = tmp_path / "policy.json"
     export = "gcloud container binauthz policy export --format=json"
     policy = state.gcloud(export)
-    rule = {"evaluationMode": "REQUIRE_ATTESTATION", "requireAttestationsBy": [state.attestor]}
-    policy["defaultAdmissionRule"] |= rule
-    path.write_text(json.dumps(policy))
-    state.gcloud(f"gcloud container binauthz policy import {path} --format=none")
-    imported = state.gcloud(export)
-    policy["defaultAdmissionRule"]["evaluationMode"] = "ALWAYS_DENY"
-    path.write_text(json.dumps(policy | {"etag": imported["etag"]}))
-    refused = in_shell(state.world.data, f"gcloud container binauthz policy import {path}")
+    broken = {"evaluationMode": "ALWAYS_DENY", "requireAttestationsBy": [state.attestor]}
+    path.write_text(json.dumps(policy | {"defaultAdmissionRule": policy["defaultAdmissionRule"] | broken}))
+    theirs = in_shell(state.world.data, f"gcloud container binauthz policy import {path}")
+    ours = sealane("policy", "apply", str(path), "--yes", "--data", str(state.world.data))
 
-    assert imported["defaultAdmissionRule"]["requireAttestationsBy"] == [state.attestor]
-    assert refused.returncode != 0
-    assert "must be empty when evaluation_mode is ALWAYS_DENY" in refused.stderr
-    assert state.gcloud(export) == imported
+    assert theirs.returncode != 0
+    assert "must be empty when evaluation_mode is ALWAYS_DENY" in theirs.stderr
+    assert ours.returncode != 0
+    assert "ALWAYS_DENY" in ours.stdout + ours.stderr
+    assert state.gcloud(export) == policy

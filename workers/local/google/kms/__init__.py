@@ -1,7 +1,8 @@
 """Cloud KMS v1, asymmetric signing (https://cloud.google.com/kms/docs/reference/rest/v1).
 
 Served: key rings, keys with purpose ASYMMETRIC_SIGN and software protection, their versions with all states, public
-keys and signatures. Left out: encryption, MAC, decapsulation, import, HSM and external keys, autokey, IAM, locations.
+keys and signatures, by every algorithm of Cloud KMS that an attestor accepts: RSA, P-256, P-384 and ML-DSA-65. Left
+out: encryption, MAC, decapsulation, import, HSM and external keys, autokey, IAM, locations.
 A version is ENABLED when CreateCryptoKey answers (the cloud answers PENDING_GENERATION first for slow algorithms), and
 a changed state holds at once (the cloud may take up to a minute to disable). Destruction may be scheduled sooner than
 the 24 hours that the cloud demands, so that tests can see its end.
