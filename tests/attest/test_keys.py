@@ -6,7 +6,8 @@ import pytest
 
 from tests.attest.world import ATTESTOR, KEY, KEY_ID, NOTE, rule
 from tests.fakes.signing_keys import FakeSigningKeys
-from workers.attest.keys import chosen_key, is_listed, is_same_key, signing_key
+from workers.attest.keys import chosen_key, is_listed, signing_key
+from workers.attestors.listing import is_same_key
 from workers.failures import Invalid, NotFound
 from workers.ports import Attestor, PublicKey
 from workers.signing import SigningRule
@@ -117,6 +118,15 @@ def test_a_local_key_is_told_how_to_be_added(signing: PublicKey) -> None:
 
     assert "`sealane keys show`" in str(failure.value)
     assert "--pkix-public-key-algorithm=ecdsa-p256-sha256" in str(failure.value)
+
+
+def test_a_local_rsa_key_is_told_how_to_sign_as_it_is_listed() -> None:
+    """It can sign with several algorithms; one on a curve cannot."""
+    public = replace(FakeSigningKeys().add(KEY, "RSA_PSS_2048_SHA256"), id="ni:///sha-256;x")
+    listed = replace(public, algorithm="RSA_SIGN_PKCS1_2048_SHA256")
+
+    with pytest.raises(Invalid, match=r"or write \?algorithm=RSA_SIGN_PKCS1_2048_SHA256 behind the key's reference"):
+        chosen_key(attestor_with(listed), public)
 
 
 async def test_the_next_key_signs_as_soon_as_the_attestor_lists_it(signing: PublicKey) -> None:

@@ -3,18 +3,13 @@
 Source: Binary Authorization's `AttestorPublicKey` (key ids are compared byte for byte, so the attestor's own is used).
 """
 
-import re
-from base64 import b64decode
 from dataclasses import dataclass
-from functools import lru_cache
 
+from workers.attestors.listing import entries_of, natural_id
 from workers.failures import Invalid, PermanentError
 from workers.key_references import OPENPGP, is_kms_key
 from workers.ports import Attestor, PublicKey, SigningKeys
 from workers.signing import SigningRule
-
-KMS_KEY_ID_PREFIX = "//cloudkms.googleapis.com/v1/"
-_PEM = re.compile(r"-----BEGIN PUBLIC KEY-----(?P<body>[A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,7 @@ async def signing_key(rule: SigningRule, attestor: Attestor, keys: SigningKeys) 
 
 def is_listed(attestor: Attestor, signing: PublicKey) -> bool:
     """Whether the attestor lists the public half of a signing key, under whatever id or algorithm."""
-    return any(_is_same(key, signing) for key in attestor.keys)
+    return bool(entries_of(signing, attestor.keys))
 
 
 def chosen_key(attestor: Attestor, signing: PublicKey) -> PublicKey:
@@ -63,8 +58,8 @@ def chosen_key(attestor: Attestor, signing: PublicKey) -> PublicKey:
             f"attestor {attestor.name} has no public keys, so it accepts no attestation at all:"
             f" {_add(attestor, signing)}"
         )
-    wanted = _natural_id(signing)
-    same = [key for key in attestor.keys if _is_same(key, signing)]
+    wanted = natural_id(signing.id)
+    same = entries_of(signing, attestor.keys)
     if not same:
         if any(key.id == wanted for key in attestor.keys):
             raise Invalid(
@@ -79,17 +74,20 @@ def chosen_key(attestor: Attestor, signing: PublicKey) -> PublicKey:
     if not usable:
         raise Invalid(
             f"attestor {attestor.name} lists the key {signing.id} with the algorithm {same[0].algorithm}, but it signs"
-            f" with {signing.algorithm}: list it with {signing.algorithm}, or name a key of {same[0].algorithm}"
+            f" with {signing.algorithm}: list it with {signing.algorithm}, or {_instead(signing, same[0].algorithm)}"
         )
     return next((key for key in usable if key.id == wanted), usable[0])
 
 
-def _natural_id(signing: PublicKey) -> str:
-    return f"{KMS_KEY_ID_PREFIX}{signing.id}" if is_kms_key(signing.id) else signing.id
-
-
 def _place(signing: PublicKey) -> str:
     return "Cloud KMS" if is_kms_key(signing.id) else "the local key"
+
+
+def _instead(signing: PublicKey, listed: str) -> str:
+    """Return how to sign with the algorithm that is listed: a local RSA key can do so itself."""
+    if signing.id.startswith("ni:") and signing.algorithm.startswith("RSA") and listed.startswith("RSA"):
+        return f"write ?algorithm={listed} behind the key's reference in the signing rule"
+    return f"name a key of {listed}"
 
 
 def _add(attestor: Attestor, signing: PublicKey) -> str:
@@ -102,27 +100,3 @@ def _add(attestor: Attestor, signing: PublicKey) -> str:
         word = signing.algorithm.lower().replace("_", "-")
         options = f"--pkix-public-key-file=FILE --pkix-public-key-algorithm={word}"
     return f"write its public half into a file with `sealane keys show`, then add it with `{command} {options}`"
-
-
-def is_same_key(one: str, other: str) -> bool:
-    """Whether two PEM texts hold the same SubjectPublicKeyInfo, however they are wrapped."""
-    first, second = _subject_public_key_info(one), _subject_public_key_info(other)
-    return first is not None and first == second
-
-
-def _is_same(listed: PublicKey, signing: PublicKey) -> bool:
-    if signing.algorithm == OPENPGP:
-        # An armored key is never the same text twice (signatures are added to it): its fingerprint names it.
-        return listed.algorithm == OPENPGP and listed.id.upper() == signing.id
-    return listed.algorithm != OPENPGP and is_same_key(listed.pem, signing.pem)
-
-
-@lru_cache(maxsize=4096)  # an attestor may list 1,000 keys, and is asked about for every image
-def _subject_public_key_info(pem: str) -> bytes | None:
-    found = _PEM.search(pem)
-    if found is None:
-        return None
-    try:
-        return b64decode("".join(found["body"].split()), validate=True)
-    except ValueError:
-        return None
