@@ -149,8 +149,11 @@ def _meaning(rule: AdmissionRule) -> str:
     return f"{meaning}, but a dry run refuses nothing" if rule.is_dry_run else meaning
 
 
-def decide(selection: Selection, image: str, attested: Mapping[str, Attested]) -> Decision:
-    """Return the verdict on an image, given as it is deployed; *attested* is what each attestor of the rule says."""
+def decide(selection: Selection, image: str, attested: Mapping[str, Attested], digest: str | None = None) -> Decision:
+    """Return the verdict on an image, given as it is deployed; *attested* is what each attestor of the rule says.
+
+    *digest* is that of an image that is deployed by its tag, where it is known: it goes into the remedy.
+    """
     if selection.exempt_by is not None:
         return Decision("ADMITTED", selection.exempt_by, selection.steps)
     place, rule = field_of(selection.path), selection.rule
@@ -167,7 +170,7 @@ def decide(selection: Selection, image: str, attested: Mapping[str, Attested]) -
         remedies = (f"Exempt the image ({_pattern_for(image)} in admissionWhitelistPatterns), or change {place}.",)
     else:
         steps = list(_attestations(rule, image, attested))
-        verdict, remedies = _judged(rule, image, attested)
+        verdict, remedies = _judged(rule, image, attested, digest)
     # What a system image is, is not known: it might be exempt before the rule is asked.
     if verdict == "REFUSED" and any(step.outcome == "unknown" for step in selection.steps):
         verdict = "UNKNOWN"
@@ -195,17 +198,24 @@ def _attestations(rule: AdmissionRule, image: str, attested: Mapping[str, Attest
         yield Step(name, outcome, found.reason)
 
 
-def _judged(rule: AdmissionRule, image: str, attested: Mapping[str, Attested]) -> tuple[Verdict, tuple[str, ...]]:
+def _judged(
+    rule: AdmissionRule, image: str, attested: Mapping[str, Attested], digest: str | None
+) -> tuple[Verdict, tuple[str, ...]]:
     answers = {name: attested.get(name, Attested(None)).is_verified for name in rule.require_attestations_by}
     remedies = [
         f"Attest it: sealane attest {image} --attestor {name}" for name, said in answers.items() if said is False
     ]
     remedies += [f"Ask again: {name} could not be asked." for name, said in answers.items() if said is None]
     if not has_digest(image):
-        return "REFUSED", (f"Deploy it by its digest: {image.partition('@')[0]}@sha256:…", *remedies)
+        return "REFUSED", (f"Deploy it by its digest: {_untagged(image)}@{digest or 'sha256:…'}", *remedies)
     if False in answers.values() or not answers:
         return "REFUSED", tuple(remedies)
     return ("UNKNOWN" if None in answers.values() else "ADMITTED"), tuple(remedies)
+
+
+def _untagged(image: str) -> str:
+    folder, slash, last = image.partition("@")[0].rpartition("/")
+    return folder + slash + last.partition(":")[0]
 
 
 def _pattern_for(image: str) -> str:

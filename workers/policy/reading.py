@@ -71,9 +71,8 @@ class Node:
     def repeated(self, path: Path = ()) -> Iterator[tuple[Path, int]]:
         """Yield every key that was written again in its map, with the line of the later one."""
         yield from (((*path, key), line) for key, line in self.twice)
-        below = self.value.items() if isinstance(self.value, dict) else enumerate(self.value or ())
         if isinstance(self.value, dict | list):
-            for part, node in below:
+            for part, node in self.value.items() if isinstance(self.value, dict) else enumerate(self.value):
                 yield from node.repeated((*path, part))
 
 
