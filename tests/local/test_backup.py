@@ -1,6 +1,8 @@
 """A folder is backed up, restored and reset as a whole, whatever happens meanwhile."""
 
 import asyncio
+import ctypes
+import errno
 import hashlib
 import io
 import os
@@ -156,6 +158,36 @@ def test_reset_keeps_what_is_asked_for(tmp_path: Path) -> None:
         reset(old)
 
 
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.EBUSY, "old is a mount point, which cannot be replaced at once: use a folder inside it"),
+        (errno.EINVAL, r"old cannot be replaced at once \(Invalid argument\): move what it holds away first"),
+        (None, "old cannot be replaced at once .*: move what it holds away first"),
+    ],
+)
+def test_system_that_cannot_exchange_folders_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None, sentence: str
+) -> None:
+    """Mount points, some file systems and other systems than Linux: nothing is changed, and the way out is said."""
+
+    class Refusing:
+        """A C library that cannot."""
+
+        def __init__(self, *_: object, **__: object) -> None:
+            if number is not None:
+                self.renameat2 = lambda *_: ctypes.set_errno(number) or -1
+
+    old = world(tmp_path / "old")
+    before = content(old)
+    monkeypatch.setattr(ctypes, "CDLL", Refusing)
+    with pytest.raises(FolderError, match=sentence):
+        reset(old)
+
+    assert content(old) == before
+    assert beside(old) == []
+
+
 async def test_whoever_waited_for_the_lock_gets_that_of_the_new_folder(tmp_path: Path) -> None:
     """A world that begins while the folder is replaced locks what is there afterwards, not what was removed."""
     old = world(tmp_path / "old")
@@ -226,7 +258,7 @@ def test_restore_that_is_at_work_is_not_swept_away(tmp_path: Path) -> None:
         _, errors = process.communicate(body[len(body) // 2 :], timeout=DEADLINE)
 
     assert process.returncode == 1
-    assert b"fresh cannot be put in place" in errors
+    assert b"somebody began to use" in errors
     assert content(tmp_path / "fresh") == content(old)
 
 

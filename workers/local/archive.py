@@ -27,10 +27,12 @@ from workers.local.version import VERSION, version_of
 FORM = 1
 _FIRST, _BELOW = "manifest.json", "data/"
 _MADE_ANEW = (
-    *("lock", "endpoints.json", "logs", ".*"),
+    *("lock", "endpoints.json", "logs", ".version", ".ports.json.*", ".endpoints.json.*"),
     *("nats/ports", "nats/nats-server.*", "google/*.sqlite3-shm", "registry/incoming"),
 )
 _CHUNK, _LONGEST_MANIFEST, _PADDING = 1 << 20, 64 << 20, 1 << 20
+_QUICKLY = 1
+"""What is large, the layers of images, is compressed already."""
 
 
 class ArchiveError(RuntimeError):
@@ -96,7 +98,7 @@ def write(root: Path, target: BinaryIO, *, release: str) -> Manifest:
     )
     body = manifest.model_dump_json(indent=1).encode()
     with (
-        GzipFile(fileobj=target, mode="wb", filename="", compresslevel=6) as packed,
+        GzipFile(fileobj=target, mode="wb", filename="", compresslevel=_QUICKLY) as packed,
         tarfile.open(fileobj=packed, mode="w|") as archive,
     ):
         archive.addfile(_header(_FIRST, len(body)), io.BytesIO(body))

@@ -10,7 +10,6 @@ import fcntl
 import os
 import secrets
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 from workers.local.folder import FolderError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
-"""From fcntl.h and linux/fs.h, see renameat2(2)."""
+"""From fcntl.h and linux/fs.h, see renameat2(2): Linux only."""
 _LOCK = "lock"
 
 
@@ -67,21 +66,28 @@ def sweep(root: Path) -> None:
         shutil.rmtree(path)
 
 
+def _explained(root: Path, number: int) -> FolderError:
+    """Say why a folder cannot be exchanged, and what to do."""
+    if number in {errno.EBUSY, errno.EXDEV}:
+        return FolderError(f"{root} is a mount point, which cannot be replaced at once: use a folder inside it")
+    if number in {errno.ENOTEMPTY, errno.EEXIST}:
+        return FolderError(f"somebody began to use {root} meanwhile: stop that, and repeat")
+    return FolderError(f"{root} cannot be replaced at once ({os.strerror(number)}): move what it holds away first")
+
+
 def put(fresh: Path, root: Path) -> None:
     """Let `fresh` be `root`, where there is nothing, or an empty folder. Raises FolderError."""
     try:
         fresh.rename(root)
     except OSError as error:
-        raise FolderError(f"{root} cannot be put in place ({error.strerror}): is somebody else using it?") from error
+        raise _explained(root, error.errno or 0) from error
 
 
 def exchange(fresh: Path, root: Path) -> None:
     """Let `fresh` and `root` change places in one step. Raises FolderError where the system cannot."""
-    if sys.platform != "linux":
-        raise FolderError(f"this system cannot exchange two folders at once: move {root} away first")
-    rename = ctypes.CDLL(None, use_errno=True).renameat2
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     names = os.fsencode(fresh), os.fsencode(root)
+    if rename is None:
+        raise _explained(root, errno.ENOSYS)
     if rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) != 0:
-        number = ctypes.get_errno()
-        why = "it is a mount point" if number == errno.EBUSY else os.strerror(number)
-        raise FolderError(f"{root} cannot be replaced at once ({why}): move what it holds away first")
+        raise _explained(root, ctypes.get_errno())
