@@ -16,6 +16,7 @@ from tests.fakes.claims import FakeClaims
 from tests.fakes.clock import FakeClock
 from tests.fakes.images import FakeImages
 from tests.fakes.progress import FakeProgress
+from tests.fakes.rates import FakeRates
 from workers.adapters.google.attestations import GrafeasAttestations
 from workers.adapters.google.attestors import BinauthzAttestors
 from workers.adapters.google.kms import KmsSigningKeys
@@ -80,6 +81,7 @@ class Lane:
             self.attestors,
             self.attestations,
             FakeClaims(),
+            FakeRates(),
             SigningRules.model_validate(self.rules),
             FakeClock(),
             self.progress,

@@ -16,6 +16,7 @@ from tests.fakes.claims import FakeClaims
 from tests.fakes.clock import FakeClock
 from tests.fakes.images import FakeImages
 from tests.fakes.progress import FakeProgress
+from tests.fakes.rates import FakeRates
 from workers.adapters.google.attestations import GrafeasAttestations
 from workers.adapters.google.attestors import BinauthzAttestors
 from workers.adapters.google.kms import KmsSigningKeys
@@ -79,6 +80,7 @@ class Site:
             self.attestors,
             self.attestations,
             FakeClaims(),
+            FakeRates(),
             rules,
             FakeClock(),
             FakeProgress(),

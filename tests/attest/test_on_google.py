@@ -9,17 +9,19 @@ from pathlib import Path
 import pytest
 
 from schemas.images import ImageAttested, ImagePushed
-from tests.attest.world import DIGEST, IMAGE, MANIFEST, REPOSITORY, envelope, rule
+from tests.attest.world import DIGEST, IMAGE, MANIFEST, REPOSITORY, SHOP, envelope, rule
 from tests.contracts.google import GoogleWorld, google_world
 from tests.fakes.claims import FakeClaims
 from tests.fakes.clock import FakeClock
 from tests.fakes.images import FakeImages
 from tests.fakes.progress import FakeProgress
+from tests.fakes.rates import FakeRates
 from workers.adapters.google.attestations import GrafeasAttestations
 from workers.adapters.google.attestors import BinauthzAttestors
 from workers.adapters.google.kms import KmsSigningKeys
 from workers.attest.worker import attest
 from workers.failures import Invalid, QuotaExhausted
+from workers.local.registry import build_image, build_index
 from workers.ports import PublicKey
 from workers.signing import SigningRules
 
@@ -57,6 +59,7 @@ class Lane:
             self.attestors,
             self.attestations,
             self.claims,
+            FakeRates(),
             self.rules,
             RealClock(),
             FakeProgress(),
@@ -102,6 +105,25 @@ async def test_an_image_is_signed_validated_and_stored(lane: Lane) -> None:
     }
     (stored,) = await lane.attestations.find(lane.note, DIGEST)
     assert stored.name == attested.occurrence
+
+
+async def test_an_index_costs_one_call_of_each_kind_for_every_digest(lane: Lane) -> None:
+    """Attestor and public key are asked for once, whatever the number of platforms."""
+    index = build_index([SHOP, build_image([{"etc/name": b"shop"}], architecture="arm64")])
+    for member in index.members:
+        lane.images.put(REPOSITORY, None, member.manifest)
+    lane.images.put(REPOSITORY, "2", index.manifest, index.media_type)
+    lane.world.faults.calls.clear()
+
+    assert len(await lane.attest(ImagePushed(image=f"{REPOSITORY}:2"))) == 3
+    assert dict(lane.world.faults.calls) == {
+        "GetAttestor": 1,
+        "ListNoteOccurrences": 3,
+        "AsymmetricSign": 3,
+        "ValidateAttestationOccurrence": 3,
+        "CreateOccurrence": 3,
+    }
+    assert len(lane.images.asked) == 3
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "ALREADY_EXISTS"])

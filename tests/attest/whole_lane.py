@@ -19,11 +19,12 @@ from workers.adapters.registry import OciImages
 from workers.bus.claims import NatsClaims
 from workers.bus.connection import connect
 from workers.bus.publisher import Publisher
+from workers.bus.rates import NatsRates
 from workers.bus.rooms import wiring
 from workers.local.nats import NatsServer
 from workers.local.registry import Faults, Registry, build_image
 from workers.local.registry.storage import Storage, StoredManifest
-from workers.ports import Attestation, Attestations, Attestors, Claims, Clock, Images, SigningKeys
+from workers.ports import Attestation, Attestations, Attestors, Claims, Clock, Images, Rates, SigningKeys
 from workers.registries import RegistryAccess
 from workers.signing import SigningRules
 
@@ -85,6 +86,7 @@ class WholeLane:
                 Attestors: BinauthzAttestors(self.google.connection),
                 Attestations: self.attestations,
                 Claims: claims,
+                Rates: NatsRates(self.lane.connection, self.lane.publisher, "attest"),
                 Clock: SystemClock(),
                 SigningRules: SigningRules.model_validate(self._rules),
             }

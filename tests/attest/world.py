@@ -16,6 +16,7 @@ from tests.fakes.claims import FakeClaims
 from tests.fakes.clock import FakeClock
 from tests.fakes.images import FakeImages
 from tests.fakes.progress import FakeProgress
+from tests.fakes.rates import FakeRates
 from tests.fakes.signing_keys import FakeSigningKeys
 from workers.attest.worker import attest
 from workers.failures import TemporaryError
@@ -151,6 +152,7 @@ class World:
     keys: FakeSigningKeys = field(default_factory=FakeSigningKeys)
     attestors: FakeAttestors = field(default_factory=FakeAttestors)
     claims: FakeClaims = field(default_factory=FakeClaims)
+    rates: FakeRates = field(default_factory=FakeRates)
     progress: FakeProgress = field(default_factory=FakeProgress)
     rules: SigningRules = field(default_factory=lambda: SigningRules.model_validate([rule()]))
     border: Border = field(default_factory=Border)
@@ -177,6 +179,7 @@ class World:
             guard(self.attestors, "attestors"),
             guard(self.attestations, "attestations"),
             GuardedClaims(self.claims, self.border),
+            self.rates,
             self.rules,
             self.clock,
             self.progress,

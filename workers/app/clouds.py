@@ -11,12 +11,23 @@ from workers.adapters.secrets import read_secret
 from workers.bus.wiring import Wiring
 from workers.failures import Invalid, SealaneError
 from workers.policy.policies import Policies
-from workers.ports import Attestations, AttestorAdmin, Attestors, Claims, Clock, Images, Notes, Progress, SigningKeys
+from workers.ports import (
+    Attestations,
+    AttestorAdmin,
+    Attestors,
+    Claims,
+    Clock,
+    Images,
+    Notes,
+    Progress,
+    Rates,
+    SigningKeys,
+)
 from workers.settings import Settings
 from workers.signing import SigningRules
 
 log = logging.getLogger(__name__)
-FROM_THE_BUS = frozenset({Progress, Claims, Envelope})
+FROM_THE_BUS = frozenset({Progress, Claims, Rates, Envelope})
 """What the bus itself gives, one per worker or per message."""
 
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from workers.app.clouds import Clouds
@@ -15,8 +16,9 @@ from workers.attest.placement import CREATING
 from workers.bus.claims import NatsClaims
 from workers.bus.permissions import OPERATOR
 from workers.bus.publisher import Publisher
-from workers.failures import Denied, NotFound, Unavailable
-from workers.ports import Attestations, Attestors, Claims, Clock, Images, Json, Lease, SigningKeys
+from workers.bus.rates import NatsRates
+from workers.failures import Denied, NotFound, QuotaExhausted, Unavailable
+from workers.ports import Attestations, Attestors, Claims, Clock, Images, Json, Lease, Rates, SigningKeys
 from workers.settings import Settings
 from workers.signing import SigningRules
 
@@ -34,6 +36,7 @@ class ImagePorts:
     attestors: Attestors
     attestations: Attestations
     claims: Claims
+    rates: Rates
     clock: Clock
     rules: SigningRules
     project: str
@@ -71,6 +74,19 @@ class UnsharedClaims:
         return _unshared()
 
 
+class UnsharedRates:
+    """Rates without a bus: one image needs no pace, and nobody is told of a refusal."""
+
+    async def turn(self, name: str, *, within: timedelta) -> timedelta:
+        """Go at once."""
+        del name, within
+        return timedelta(0)
+
+    async def refused(self, name: str, failure: QuotaExhausted) -> None:
+        """Tell nobody."""
+        del name, failure
+
+
 @asynccontextmanager
 async def _unshared() -> AsyncIterator[Lease]:
     yield UnsharedLease()
@@ -82,13 +98,16 @@ async def image_ports(data: Path | None = None, *, claiming: bool = False) -> As
     settings = load_settings(data)
     async with AsyncExitStack() as stack:
         clouds = await stack.enter_async_context(Clouds(settings))
-        claims, warning = await _claims(settings, stack) if claiming else (UnsharedClaims(), None)
+        claims, rates, warning = (
+            await _shared(settings, stack) if claiming else (UnsharedClaims(), UnsharedRates(), None)
+        )
         yield ImagePorts(
             images=await clouds.port(Images),
             keys=await clouds.port(SigningKeys),
             attestors=await clouds.port(Attestors),
             attestations=await clouds.port(Attestations),
             claims=claims,
+            rates=rates,
             clock=await clouds.port(Clock),
             rules=settings.signing_rules,
             project=settings.project,
@@ -96,17 +115,18 @@ async def image_ports(data: Path | None = None, *, claiming: bool = False) -> As
         )
 
 
-async def _claims(settings: Settings, stack: AsyncExitStack) -> tuple[Claims, str | None]:
+async def _shared(settings: Settings, stack: AsyncExitStack) -> tuple[Claims, Rates, str | None]:
     if "nats" not in settings.model_fields_set:
-        return UnsharedClaims(), f"no bus is configured (SEALANE_NATS){_UNSHARED}"
+        return UnsharedClaims(), UnsharedRates(), f"no bus is configured (SEALANE_NATS){_UNSHARED}"
     try:
         connection = await open_bus(settings, OPERATOR)
     except (Unavailable, Denied, NotFound) as problem:
-        return UnsharedClaims(), f"{problem}{_UNSHARED}"
+        return UnsharedClaims(), UnsharedRates(), f"{problem}{_UNSHARED}"
     stack.push_async_callback(connection.close)
     publisher = Publisher(connection)
     await publisher.start()
     stack.push_async_callback(publisher.close)
     owner = f"sealane attest on {socket.gethostname()}-{os.getpid()}"
     ttl = settings.retention.claims_age
-    return NatsClaims(connection, publisher, "attest", lease=settings.lease, owner=owner, done_ttl=ttl), None
+    claims = NatsClaims(connection, publisher, "attest", lease=settings.lease, owner=owner, done_ttl=ttl)
+    return claims, NatsRates(connection, publisher, "attest"), None

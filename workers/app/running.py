@@ -23,10 +23,11 @@ from workers.bus.connection import Connection
 from workers.bus.engine import Engine, EngineOptions
 from workers.bus.permissions import identity_of
 from workers.bus.publisher import Publisher
+from workers.bus.rates import NatsRates
 from workers.bus.rooms import wiring as wiring_of
 from workers.bus.wiring import Wiring
 from workers.failures import Unavailable
-from workers.ports import Claims
+from workers.ports import Claims, Rates
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -56,8 +57,6 @@ async def _engine(wiring: Wiring, settings: Settings, clouds: Clouds) -> Engine:
     adapters = await clouds.ports_for(wiring)
 
     def ports(connection: Connection, publisher: Publisher) -> Mapping[type, Any]:
-        if Claims not in wiring.asked:
-            return adapters
         claims = NatsClaims(
             connection,
             publisher,
@@ -66,7 +65,7 @@ async def _engine(wiring: Wiring, settings: Settings, clouds: Clouds) -> Engine:
             owner=options.replica,
             done_ttl=settings.retention.claims_age,
         )
-        return {**adapters, Claims: claims}
+        return {**adapters, Claims: claims, Rates: NatsRates(connection, publisher, wiring.name)}
 
     return Engine(wiring, lambda: open_bus(settings, identity_of(wiring.name)), ports, options)
 

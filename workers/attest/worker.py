@@ -8,7 +8,18 @@ from workers.attest.signer import Outcome, Signer
 from workers.attest.targets import planned
 from workers.failures import Mismatch, PermanentError
 from workers.manifests import artifact_of_tag
-from workers.ports import Attestations, Attestors, Claims, Clock, Images, Progress, ResolvedImage, SigningKeys
+from workers.pacing import PacedAttestors
+from workers.ports import (
+    Attestations,
+    Attestors,
+    Claims,
+    Clock,
+    Images,
+    Progress,
+    Rates,
+    ResolvedImage,
+    SigningKeys,
+)
 from workers.signing import Publication, SigningRules
 
 
@@ -20,6 +31,7 @@ async def attest(
     attestors: Attestors,
     attestations: Attestations,
     claims: Claims,
+    rates: Rates,
     rules: SigningRules,
     clock: Clock,
     progress: Progress,
@@ -41,7 +53,8 @@ async def attest(
     plan = planned(image, rules, Publication(envelope.actor, event.environment, event.labels))
     for sentence in (*plan.skipped, *map(str, plan.failures)):
         progress.log(sentence)
-    signer = Signer(images, keys, attestors, attestations, claims, clock, progress)
+    paced = PacedAttestors(attestors, rates, clock, progress)
+    signer = Signer(images, keys, paced, attestations, claims, clock, progress)
     outcome = await signer.sign(image, plan.targets) if plan.targets else Outcome()
     for attested in outcome.attested:
         yield attested.model_copy(update={"seen": event.seen})

@@ -12,7 +12,7 @@ from typing import Any
 
 from schemas.catalogue import CATALOGUE
 from workers.bus.wiring import Wiring
-from workers.ports import Claims
+from workers.ports import Claims, Rates
 from workers.retention import Retention
 
 EVENTS = "EVENTS"
@@ -34,8 +34,8 @@ def retry_stream(worker: str) -> str:
 
 
 def holds_claims(wiring: Wiring) -> bool:
-    """Whether a worker asks for claims, in its signature or on its card."""
-    return wiring.card.claims or Claims in wiring.ports.values()
+    """Whether a worker asks for claims or rates, in its signature or on its card: one bucket holds both."""
+    return wiring.card.claims or bool({Claims, Rates} & wiring.asked)
 
 
 def claims_stream(worker: str) -> str:

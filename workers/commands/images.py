@@ -155,6 +155,7 @@ async def attest_now(
             ports.attestors,
             ports.attestations,
             ports.claims,
+            ports.rates,
             rules,
             ports.clock,
             TerminalProgress(),

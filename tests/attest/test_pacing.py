@@ -1,0 +1,50 @@
+"""Validations keep to the rate that Binary Authorization admits, and whoever waits says until when."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.attest.world import World
+from workers.failures import QuotaExhausted
+from workers.pacing import VALIDATE
+from workers.ports import Attestation, Verdict
+
+
+async def test_every_validation_takes_a_turn(world: World) -> None:
+    """One image, one turn; nobody waits while no limit is known."""
+    await world.attest()
+    assert world.rates.turns == [VALIDATE]
+    assert world.clock.slept == []
+
+
+async def test_a_turn_in_the_future_is_waited_for_and_announced(world: World) -> None:
+    """The run says when it goes on, and the image is attested then, in the same attempt."""
+    world.rates.waits = [timedelta(seconds=12)]
+    (attested,) = await world.attest()
+    assert attested.verdict == "VERIFIED"
+    assert world.clock.slept == [timedelta(seconds=12)]
+    assert "Binary Authorization limits the rate of validations: it is our turn at 00:00:12 UTC" in world.progress.lines
+    assert "wait for our turn" in world.progress.done
+
+
+async def test_a_turn_that_is_far_away_is_waited_for_on_the_bus(world: World) -> None:
+    """The image gives its place up and comes back when its turn is near; nothing was stored."""
+    world.rates.waits = [timedelta(minutes=30)]
+    with pytest.raises(QuotaExhausted) as far:
+        await world.attest()
+    assert far.value.after == timedelta(minutes=30)
+    assert world.attestations.stored == {}
+
+
+async def test_a_refusal_teaches_everybody_the_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Binary Authorization said is passed on to the other replicas, and to the bus."""
+    refusal = QuotaExhausted("the quota is used up", after=timedelta(seconds=40), limit=100)
+
+    async def validate(_attestor: str, _attestation: Attestation, *, timeout: float) -> Verdict:
+        del timeout
+        raise refusal
+
+    monkeypatch.setattr(world.attestors, "validate", validate)
+    with pytest.raises(QuotaExhausted):
+        await world.attest()
+    assert world.rates.refusals == [(VALIDATE, refusal)]
