@@ -1,0 +1,63 @@
+"""Asks the outside what `sealane policy explain` needs: the attestations of an image, and Google's own policy."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from workers.failures import SealaneError
+
+if TYPE_CHECKING:
+    from workers.app.policies import PolicyPorts
+    from workers.attest.verification import Finding
+    from workers.policy.evaluation import Attested
+    from workers.policy.model import Policy
+    from workers.ports import ResolvedImage
+
+
+async def system_policy(policy: "Policy", ports: "PolicyPorts") -> "Policy | None":
+    """Return Google's own policy where it counts; None where it does not, or cannot be read, which is then unknown."""
+    if not policy.applies_global:
+        return None
+    try:
+        return await ports.policies.system()
+    except SealaneError:
+        return None
+
+
+async def attested_by(
+    names: Sequence[str], image: str, ports: "PolicyPorts"
+) -> "tuple[str | None, dict[str, Attested]]":
+    """Return the digest of the image, and what each attestor says of it. What cannot be asked is None, never fine."""
+    from workers.attest.verification import findings
+    from workers.policy.evaluation import Attested
+
+    if not names:
+        return None, {}
+    try:
+        resolved = await _resolved(image, ports)
+    except SealaneError as problem:
+        return None, {name: Attested(None, f"the digest is not known: {problem}") for name in names}
+    found = {name: await findings(resolved, name, ports.attestors, ports.attestations) for name in names}
+    return resolved.digest, {name: _attested(each) for name, each in found.items()}
+
+
+async def _resolved(image: str, ports: "PolicyPorts") -> "ResolvedImage":
+    """Return the image; one that names its digest need not be in any registry that we may ask."""
+    from schemas.images import split_reference
+    from workers.manifests import OCI_MANIFEST, Manifest
+    from workers.ports import ResolvedImage
+
+    host, path, tag, digest = split_reference(image)
+    if digest is None:
+        return await ports.images.resolve(image)
+    return ResolvedImage(host, path, tag, Manifest(digest, OCI_MANIFEST))
+
+
+def _attested(found: "Sequence[Finding]") -> "Attested":
+    from workers.policy.evaluation import Attested
+
+    good = next((finding for finding in found if finding.is_verified), None)
+    if good is not None:
+        return Attested(is_verified=True, reason=f"{good.occurrence} verifies with the key {good.key_id}")
+    reasons = "; ".join(dict.fromkeys(finding.reason for finding in found))
+    is_known = all(finding.verdict != "UNKNOWN" for finding in found)
+    return Attested(False if is_known else None, reasons)
