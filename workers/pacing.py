@@ -29,15 +29,22 @@ class PacedAttestors:
         return await self._attestors.get(name)
 
     async def validate(self, attestor: str, attestation: Attestation, *, timeout: float) -> Verdict:
-        """See workers.ports.Attestors; waits for its turn first. Raises QuotaExhausted when that is far away."""
+        """See workers.ports.Attestors; waits for its turn first, and for another one after a refusal.
+
+        Raises QuotaExhausted when the turn is far away, or when it was refused although it was its turn.
+        """
+        await self._wait()
+        try:
+            return await self._attestors.validate(attestor, attestation, timeout=timeout)
+        except QuotaExhausted as failure:
+            await self._rates.refused(VALIDATE, failure)
+        await self._wait()
+        return await self._attestors.validate(attestor, attestation, timeout=timeout)
+
+    async def _wait(self) -> None:
         wait = await self._rates.turn(VALIDATE, within=LONGEST_WAIT)
         if wait:
             at = (self._clock.now() + wait).strftime("%H:%M:%S")
             self._progress.log(f"Binary Authorization limits the rate of validations: it is our turn at {at} UTC")
             async with self._progress.step("wait for our turn"):
                 await self._clock.sleep(wait)
-        try:
-            return await self._attestors.validate(attestor, attestation, timeout=timeout)
-        except QuotaExhausted as failure:
-            await self._rates.refused(VALIDATE, failure)
-            raise

@@ -36,15 +36,34 @@ async def test_a_turn_that_is_far_away_is_waited_for_on_the_bus(world: World) ->
     assert world.attestations.stored == {}
 
 
-async def test_a_refusal_teaches_everybody_the_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What Binary Authorization said is passed on to the other replicas, and to the bus."""
+async def test_a_refusal_teaches_everybody_the_limit_and_costs_no_second_signature(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Binary Authorization said is passed on to the other replicas; the image waits for a turn in its place."""
     refusal = QuotaExhausted("the quota is used up", after=timedelta(seconds=40), limit=100)
+    answers, validate = [refusal], world.attestors.validate
 
-    async def validate(_attestor: str, _attestation: Attestation, *, timeout: float) -> Verdict:
+    async def refuse_once(attestor: str, attestation: Attestation, *, timeout: float) -> Verdict:
+        if answers:
+            raise answers.pop()
+        return await validate(attestor, attestation, timeout=timeout)
+
+    monkeypatch.setattr(world.attestors, "validate", refuse_once)
+    world.rates.waits = [timedelta(0), timedelta(seconds=40)]
+    assert len(await world.attest()) == 1
+    assert world.rates.refusals == [(VALIDATE, refusal)]
+    assert world.clock.slept == [timedelta(seconds=40)]
+    assert world.progress.done.count("sign") == 1
+
+
+async def test_a_refusal_at_our_own_turn_goes_back_to_the_bus(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else uses the same quota: nothing was stored, and the image comes again later."""
+
+    async def refuse(_attestor: str, _attestation: Attestation, *, timeout: float) -> Verdict:
         del timeout
-        raise refusal
+        raise QuotaExhausted("the quota is used up", after=timedelta(seconds=40), limit=100)
 
-    monkeypatch.setattr(world.attestors, "validate", validate)
+    monkeypatch.setattr(world.attestors, "validate", refuse)
     with pytest.raises(QuotaExhausted):
         await world.attest()
-    assert world.rates.refusals == [(VALIDATE, refusal)]
+    assert world.attestations.stored == {}

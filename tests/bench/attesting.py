@@ -39,10 +39,10 @@ async def measure(*, quick: bool, rounds: int = 3) -> list[Figure]:
         with TemporaryDirectory(prefix="sealane-bench-") as place:
             process, _ = await world.start_worker(Path(place) / "worker.log")
             try:
-                await _attested(world, await world.push_images("warm", 1))
+                await attested(world, await world.push_images("warm", 1))
                 figures = await _single(world, single)
                 for number in range(rounds):
-                    ours.append(await _attested(world, await world.push_images(f"ours-{number}", many)))
+                    ours.append(await attested(world, await world.push_images(f"ours-{number}", many)))
                     script.append(await _scripted(world, await world.push_images(f"script-{number}", many)))
                     few = range(number, _GCLOUD_IMAGES, rounds)
                     gcloud.append(await _with_gcloud(world, await world.push_images(f"gcloud-{number}", len(few))))
@@ -81,7 +81,7 @@ def _many(many: int, ours: list[float], script: list[float], gcloud: list[float]
 async def _far_away(world: LocalWorld) -> list[Figure]:
     """Measure once more, with every call to Google as slow as over a network."""
     await world.google_is_away(_FAR)
-    ours = await _attested(world, await world.push_images("far", _FAR_IMAGES))
+    ours = await attested(world, await world.push_images("far", _FAR_IMAGES))
     script = await _scripted(world, await world.push_images("far-script", _FAR_IMAGES))
     await world.google_is_away(0.0)
     what = f"sealane / sequential script, Google {_FAR * 1000:.0f} ms away"
@@ -92,7 +92,7 @@ async def _single(world: LocalWorld, count: int) -> list[Figure]:
     """Publish one image after another, each when the one before is attested."""
     images = await world.push_images("single", count)
     heard = await last_sequence(world.connection, PROGRESS)
-    took = [await _attested(world, [image]) for image in images]
+    took = [await attested(world, [image]) for image in images]
     shares: list[float] = []
     async for _, message in follow_progress(world.connection, worker=NAME, start=heard + 1, live=False):
         if message.kind == "result" and message.seconds:
@@ -109,13 +109,13 @@ async def _single(world: LocalWorld, count: int) -> list[Figure]:
     ]
 
 
-async def _attested(world: LocalWorld, images: Sequence[tuple[str, str]]) -> float:
+async def attested(world: LocalWorld, images: Sequence[tuple[str, str]], *, patience: float = _PATIENCE) -> float:
     """Publish all at once; return the seconds from the first event stored to the last follow-up stored."""
     start = await last_sequence(world.connection, EVENTS) + 1
     await asyncio.gather(*(world.publish(repository, event_id=digest) for repository, digest in images))
     waiting = {digest for _, digest in images}
     begun: list[datetime] = []
-    async with asyncio.timeout(_PATIENCE):
+    async with asyncio.timeout(patience):
         async for stored in follow(world.connection, EVENTS, "image.*", start=start, announced_on=_TYPES):
             if stored.subject == ImagePushed.event_type:
                 begun.append(stored.at)

@@ -76,10 +76,27 @@ class LocalWorld:
 
     async def google_is_away(self, seconds: float) -> None:
         """Let every call to Google that attesting an image makes wait so long, as over a network."""
-        order = json.dumps({"delay": dict.fromkeys(CALLS, seconds)}).encode()
+        await self.tell_google({"delay": dict.fromkeys(CALLS, seconds)})
+
+    async def tell_google(self, order: Mapping[str, Any]) -> None:
+        """Switch faults of the local Google services on or off."""
+        await self._google("/__faults__", json.dumps(order).encode())
+
+    async def google_calls(self) -> dict[str, int]:
+        """Return how often each method was answered so far."""
+        calls: dict[str, int] = (await self._google("/__faults__"))["calls"]
+        return calls
+
+    async def google_log(self, last: int) -> list[dict[str, Any]]:
+        """Return the last calls, each with its method and its code."""
+        log: list[dict[str, Any]] = (await self._google(f"/__faults__?log={last}"))["log"]
+        return log
+
+    async def _google(self, path: str, body: bytes | None = None) -> Any:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        request = Request(f"{self.endpoints['google_rest']}/__faults__", order, headers)  # noqa: S310 - loopback
-        await asyncio.to_thread(lambda: urlopen(request, timeout=10).read())  # noqa: S310 - loopback
+        request = Request(f"{self.endpoints['google_rest']}{path}", body, headers)  # noqa: S310 - loopback
+        answer = await asyncio.to_thread(lambda: urlopen(request, timeout=10).read())  # noqa: S310 - loopback
+        return json.loads(answer or b"{}")
 
     async def start_worker(self, log: Path, environment: Mapping[str, str] | None = None) -> tuple[Process, float]:
         """Start `sealane worker attest`, which writes to a new `log`; return it and the seconds until it was ready."""
