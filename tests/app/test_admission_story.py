@@ -16,7 +16,8 @@ DIGEST = "sha256:" + "0" * 64
 
 def stage_at(rest_port: int, folder: Path) -> Stage:
     """Return a stage without a bus, on Google services that run."""
-    endpoints = {"google_rest": f"http://127.0.0.1:{rest_port}", "project": "demo", "registry": "eu.example"}
+    location = "projects/demo/locations/europe-west1"
+    endpoints = {"google_rest": f"http://127.0.0.1:{rest_port}", "location": location, "registry": "eu.example"}
     nothing: Any = None
     return Stage(nothing, nothing, nothing, WorldFolder(folder), endpoints, say=nothing)
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from workers.app.pushing import push_image
 from workers.app.stage import Ending, Stage
 from workers.failures import Unavailable
-from workers.local.deployment import LOCATION, Deployment, deploy
+from workers.local.deployment import Deployment, deploy
 from workers.local.rest import RestError
 
 _UNAUTHORIZED = "CONTAINER_IMAGE_UNAUTHORIZED"
@@ -30,7 +30,7 @@ async def admitted(stage: Stage) -> Ending:
 
 async def _deploy(stage: Stage, image: str, revision: str) -> Deployment:
     """Deploy to the service of this play. Raises Unavailable."""
-    service = f"projects/{stage.endpoints['project']}/locations/{LOCATION}/services/admitted-{stage.play}"
+    service = f"{stage.endpoints['location']}/services/admitted-{stage.play}"
     port = urlsplit(stage.endpoints["google_rest"]).port or 0
     try:
         return await deploy(port, stage.folder.token(), service, image, revision)

@@ -23,7 +23,7 @@ from workers.gateway.rpc import RpcDoor
 from workers.gateway.server import Door
 from workers.local.children import Child
 from workers.local.folder import FolderError, WorldFolder
-from workers.local.google import GoogleServices
+from workers.local.google import GoogleServices, ServedRegistry
 from workers.local.nats import NatsServer, NatsServerError
 from workers.local.registry import Registry
 from workers.local.seed import Seeded, SeedError, seed, seeded
@@ -107,10 +107,12 @@ class World:
 
     async def _start_clouds(self, ports: dict[str, int], token: str) -> None:
         try:
-            google = GoogleServices(self.folder.root / "google", token=token)
+            files = self.folder.root / "registry"
+            served = ServedRegistry(files, self.endpoints["registry"], self.names.location)
+            google = GoogleServices(self.folder.root / "google", token=token, registry=served)
             await google.start(rest_port=ports["google_rest"], grpc_port=ports["google_grpc"])
             self._stack.push_async_callback(google.stop)
-            registry = Registry(self.folder.root / "registry", credentials={REGISTRY_USER: token})
+            registry = Registry(files, credentials={REGISTRY_USER: token})
             await registry.start(ports["registry"])
             self._stack.push_async_callback(registry.stop)
         except (OSError, RuntimeError) as error:
@@ -149,6 +151,7 @@ class World:
             "registry": registry,
             "registry_user": REGISTRY_USER,
             "project": self.project,
+            "location": names.location,
             "token": str(self.folder.token_file),
             "attestor": names.attestor,
             "note": names.note,

@@ -9,7 +9,6 @@ from typing import Any
 
 from workers.local.rest import GoogleRest, RestError
 
-LOCATION = "europe-west1"
 _HOST = "run.googleapis.com"
 
 

@@ -29,6 +29,8 @@ class Seeded:
     """The key version that signs."""
     note: str
     attestor: str
+    location: str
+    """Where Cloud Run and Artifact Registry are."""
 
 
 def seeded(project: str) -> Seeded:
@@ -40,6 +42,7 @@ def seeded(project: str) -> Seeded:
         key=f"{ring}/cryptoKeys/attest/cryptoKeyVersions/1",
         note=f"projects/{project}/notes/built-by-ci",
         attestor=f"projects/{project}/attestors/built-by-ci",
+        location=f"projects/{project}/locations/europe-west1",
     )
 
 

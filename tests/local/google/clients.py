@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc.aio
+from google.cloud.artifactregistry_v1 import ArtifactRegistryAsyncClient, ArtifactRegistryClient
 from google.cloud.binaryauthorization_v1 import (
     BinauthzManagementServiceV1AsyncClient,
     BinauthzManagementServiceV1Client,
@@ -27,6 +28,7 @@ TOKEN = "local-access-token"
 CLIENTS: dict[str, tuple[Any, Any]] = {
     "kms": (KeyManagementServiceAsyncClient, KeyManagementServiceClient),
     "grafeas": (GrafeasAsyncClient, GrafeasClient),
+    "artifacts": (ArtifactRegistryAsyncClient, ArtifactRegistryClient),
     "binauthz": (BinauthzManagementServiceV1AsyncClient, BinauthzManagementServiceV1Client),
     "binauthz_beta": (BinauthzManagementServiceV1Beta1AsyncClient, BinauthzManagementServiceV1Beta1Client),
     "revisions": (RevisionsAsyncClient, RevisionsClient),
@@ -86,6 +88,7 @@ class Clients:
 
     kms: Caller
     grafeas: Caller
+    artifacts: Caller
     binauthz: Caller
     binauthz_beta: Caller
     revisions: Caller

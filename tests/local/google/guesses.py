@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
 
 from tests.local.google import pgp
-from tests.local.google.scenes import ATTESTOR, KEY, KEY_ID, NOTE, PROJECT, RESOURCE, RING, VERSION, payload
+from tests.local.google.scenes import ATTESTOR, DIGEST, KEY, KEY_ID, NOTE, PROJECT, RESOURCE, RING, VERSION, payload
 
 LOCATION = f"{PROJECT}/locations/global"
 PGP_KEY = pgp.make()
@@ -39,6 +39,7 @@ _RULE = {"evaluation_mode": "ALWAYS_ALLOW", "enforcement_mode": "ENFORCED_BLOCK_
 _PAGE = {"page_size": 5}
 _IMAGES = {"template": {"containers": [{"image": "shop:1"}]}, "binary_authorization": {"use_default": True}}
 _FIRST = {"template": {"revision": "shop-00001", **_IMAGES["template"]}}
+APPS = f"{LOCATION}/repositories/apps"
 SERVICE = f"{LOCATION}/services/shop"
 _VALID: dict[str, dict[str, Any]] = {
     "CreateKeyRing": {"parent": LOCATION, "key_ring_id": "ring"},
@@ -77,6 +78,17 @@ _VALID: dict[str, dict[str, Any]] = {
     "DeleteAttestor": {"name": f"{PROJECT}/attestors/a"},
     "GetPolicy": {"name": POLICY},
     "GetSystemPolicy": {"name": "locations/global/policy"},
+    "CreateRepository": {"parent": LOCATION, "repository_id": "apps", "repository": {"format_": "DOCKER"}},
+    "GetRepository": {"name": APPS},
+    "ListRepositories": {"parent": LOCATION, **_PAGE},
+    "GetDockerImage": {"name": f"{APPS}/dockerImages/shop@{DIGEST}"},
+    "ListDockerImages": {"parent": APPS, **_PAGE},
+    "GetPackage": {"name": f"{APPS}/packages/shop"},
+    "ListPackages": {"parent": APPS, **_PAGE},
+    "GetVersion": {"name": f"{APPS}/packages/shop/versions/{DIGEST}"},
+    "ListVersions": {"parent": f"{APPS}/packages/shop", **_PAGE},
+    "GetTag": {"name": f"{APPS}/packages/shop/tags/1"},
+    "ListTags": {"parent": f"{APPS}/packages/shop", **_PAGE},
     "CreateService": {"parent": LOCATION, "service_id": "shop", "service": _FIRST},
     "GetService": {"name": SERVICE},
     "ListServices": {"parent": LOCATION, **_PAGE},

@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from workers.local.google.faults import Faults
@@ -17,12 +18,25 @@ Handler = Callable[[Any], Any | Awaitable[Any]]
 
 
 @dataclass(frozen=True)
+class ServedRegistry:
+    """The registry whose images Artifact Registry shows: its folder, its HOST:PORT, and where it is said to be.
+
+    `location` is projects/*/locations/*.
+    """
+
+    data: Path
+    host: str
+    location: str
+
+
+@dataclass(frozen=True)
 class Ground:
-    """What every service stands on: the state, the switches of the tests, threads for slow arithmetic."""
+    """What every service stands on: the state, the switches of the tests, threads for slow arithmetic, a registry."""
 
     store: Store
     faults: Faults
     threads: Executor
+    registry: ServedRegistry | None = None
 
 
 class Api:
@@ -69,6 +83,11 @@ ROOMS = (
     Room("binaryauthorization", ("google.cloud.binaryauthorization.",), "workers.local.google.binauthz"),
     # The operations of all services are one set, so over gRPC the first room that knows them answers for every one.
     Room("run", ("google.cloud.run.v2.", "google.longrunning."), "workers.local.google.run"),
+    Room(
+        "artifactregistry",
+        ("google.devtools.artifactregistry.v1.", "google.longrunning."),
+        "workers.local.google.artifacts",
+    ),
 )
 
 

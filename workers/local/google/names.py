@@ -14,10 +14,14 @@ _PROJECT = r"projects/(?:[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]+)*:)?[a-z0-9][a-z
 _LOCATION = r"locations/[a-z][a-z0-9-]{0,62}"
 _KMS_ID = r"[a-zA-Z0-9_-]{1,63}"
 _ID = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
+_DIGEST = r"sha256:[0-9a-f]{64}"
+_PATH = r"[a-z0-9](?:[a-z0-9._/-]|%2[Ff]){0,255}"
 _SCOPE = rf"{_PROJECT}(?:/{_LOCATION})?"
 _SERVICE = rf"{_PROJECT}/{_LOCATION}/services/"
 _SERVICE_ID = r"[a-z](?:[a-z0-9-]{0,47}[a-z0-9])?"
 _REVISION_ID = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_REPOSITORY = rf"{_PROJECT}/{_LOCATION}/repositories/[a-z0-9][a-z0-9._-]{{0,127}}"
+_PACKAGE = rf"{_REPOSITORY}/packages/{_PATH}"
 _KEY_RING = rf"{_PROJECT}/{_LOCATION}/keyRings/{_KMS_ID}"
 
 # kind -> (pattern, how it is written for people)
@@ -41,6 +45,15 @@ _FORMS = {
     "run service id": (_SERVICE_ID, "1 to 49 lower-case letters, digits and -, from a letter to no -"),
     "revision": (rf"{_SERVICE}{_SERVICE_ID}/revisions/{_REVISION_ID}", "projects/*/locations/*/services/*/revisions/*"),
     "revision id": (_REVISION_ID, "1 to 63 lower-case letters, digits and -, from a letter to no -"),
+    "repository": (_REPOSITORY, "projects/*/locations/*/repositories/*"),
+    "repository id": (_REVISION_ID, "1 to 63 lower-case letters, digits and -, from a letter to no -"),
+    "docker image": (
+        rf"{_REPOSITORY}/dockerImages/{_PATH}@{_DIGEST}",
+        "projects/*/locations/*/repositories/*/dockerImages/*@sha256:*",
+    ),
+    "package": (_PACKAGE, "projects/*/locations/*/repositories/*/packages/*"),
+    "version": (rf"{_PACKAGE}/versions/{_DIGEST}", "projects/*/locations/*/repositories/*/packages/*/versions/*"),
+    "tag": (rf"{_PACKAGE}/tags/[\w][\w.-]{{0,127}}", "projects/*/locations/*/repositories/*/packages/*/tags/*"),
     "key id": (_KMS_ID, "1 to 63 letters, digits, - and _"),
     "id": (_ID, "1 to 128 letters, digits, -, _ and ., beginning with a letter or a digit"),
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import heapq
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workers.local.google.status import invalid_argument
@@ -31,6 +33,39 @@ def page(scope: str, *, size: int, token: str, default: int = 100, maximum: int 
     if not 0 <= size <= maximum:
         raise invalid_argument(f"page_size is {size}; it must be between 0 and {maximum}.", "page_size")
     return Page(scope, _after(scope, token) if token else 0, size or default)
+
+
+@dataclass(frozen=True)
+class TextPage:
+    """A page of a list in the order of its texts: what comes after the text *after*, *size* of it."""
+
+    scope: str
+    after: str
+    size: int
+
+    def of(self, texts: Iterable[str]) -> tuple[list[str], str]:
+        """Return those of the *texts* that are on this page, and the token of the next one, empty on the last."""
+        chosen = heapq.nsmallest(self.size + 1, (text for text in texts if text > self.after))
+        if len(chosen) <= self.size:
+            return chosen, ""
+        last = chosen[self.size - 1].encode()
+        return chosen[: self.size], base64.urlsafe_b64encode(_digest(self.scope) + last).decode().rstrip("=")
+
+
+def text_page(scope: str, *, size: int, token: str, default: int = 100, maximum: int = 1000) -> TextPage:
+    """Return the page that a request asks for; a larger size is the maximum. Raises INVALID_ARGUMENT as `page` does."""
+    if size < 0:
+        raise invalid_argument(f"page_size is {size}; it must not be negative.", "page_size")
+    after = ""
+    if token:
+        try:
+            raw = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
+            after = raw[8:].decode()
+        except ValueError:
+            raise invalid_argument("page_token is not one that this service gave out.", "page_token") from None
+        if raw[:8] != _digest(scope):
+            raise invalid_argument("page_token belongs to another list; parent and filter must stay as they were.")
+    return TextPage(scope, after, min(size, maximum) or default)
 
 
 def _after(scope: str, token: str) -> int:

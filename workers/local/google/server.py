@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from workers.local.google import rest, rpc
-from workers.local.google.api import Apis, Ground
+from workers.local.google.api import Apis, Ground, ServedRegistry
 from workers.local.google.calls import Calls
 from workers.local.google.faults import Faults
 from workers.local.google.store import Store
@@ -19,16 +19,25 @@ _THREADS = 2
 
 
 class GoogleServices:
-    """Cloud KMS, Container Analysis and Binary Authorization on 127.0.0.1, with their state in *data*.
+    """Google's services on 127.0.0.1, with their state in *data*.
 
     *token* is the only access token accepted; None accepts any that is not empty. *faults* lets tests make the
-    services slow, short of quota, late or broken. Used as an async context manager, or with `start` and `stop`.
+    services slow, short of quota, late or broken. *registry* is what Artifact Registry shows. Used as an async context
+    manager, or with `start` and `stop`.
     """
 
-    def __init__(self, data: Path, *, token: str | None = None, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        token: str | None = None,
+        faults: Faults | None = None,
+        registry: ServedRegistry | None = None,
+    ) -> None:
         self.faults = faults or Faults()
         self._data = data
         self._token = token
+        self._registry = registry
         self._rest_port = self._grpc_port = 0
         self._running: tuple[Store, ThreadPoolExecutor, Any, Any] | None = None
 
@@ -49,7 +58,7 @@ class GoogleServices:
         """
         store = Store(self._data)
         threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="google-sign")
-        apis = Apis(Ground(store, self.faults, threads))
+        apis = Apis(Ground(store, self.faults, threads, self._registry))
         calls = Calls(self.faults, self._token)
         runner = None
         try:

@@ -17,6 +17,8 @@ from urllib.parse import unquote
 from google.auth.credentials import AnonymousCredentials
 from google.protobuf import descriptor_pool, message_factory
 
+# The end of a path: a colon there starts the custom verb, unless it is the one within a digest.
+_LAST = "[^/:]+(?::[0-9a-f]{64})?"
 _VARIABLE = re.compile(r"\{([^=}]+)=([^}]+)\}")
 
 
@@ -113,8 +115,8 @@ def compile_rule(verb: str, uri: str, body: str = "") -> Rule:
     pattern, end = "", 0
     for found in _VARIABLE.finditer(uri):
         variables.append(found.group(1))
-        # A colon is legal inside (domain-scoped projects), but at the end of a path it starts the custom verb.
-        last = "[^/]+" if uri[found.end() :].startswith("/") else "[^/:]+"
+        # A colon is legal inside (domain-scoped projects).
+        last = "[^/]+" if uri[found.end() :].startswith("/") else _LAST
         pattern += re.escape(uri[end : found.start()]) + "(" + _segments(found.group(2), last) + ")"
         end = found.end()
     pattern += re.escape(uri[end:])

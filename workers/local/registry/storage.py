@@ -103,7 +103,10 @@ class Storage:
     def put_manifest(self, name: str, manifest: StoredManifest) -> None:
         """Store a manifest in the repository, without a tag."""
         self._write(self._content(manifest.digest), manifest.body)
-        self._write(self._link(name, "_manifests", manifest.digest), manifest.media_type.encode())
+        link = self._link(name, "_manifests", manifest.digest)
+        if _text(link) != manifest.media_type:
+            # A second push of the same leaves the link: its time is that of the first.
+            self._write(link, manifest.media_type.encode())
 
     def put_tag(self, name: str, tag: str, digest: str) -> None:
         """Point a tag at a manifest."""
