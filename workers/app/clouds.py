@@ -10,7 +10,6 @@ from workers.adapters.clock import SystemClock
 from workers.adapters.secrets import read_secret
 from workers.bus.wiring import Wiring
 from workers.failures import Invalid, SealaneError
-from workers.policy.policies import Policies
 from workers.ports import (
     Attestations,
     AttestorAdmin,
@@ -18,7 +17,9 @@ from workers.ports import (
     Claims,
     Clock,
     Images,
+    KeyMaker,
     Notes,
+    Policies,
     Progress,
     Rates,
     SigningKeys,
@@ -41,6 +42,7 @@ class Clouds:
         self._builders: dict[type, Callable[[], Awaitable[Any]]] = {
             Attestations: self._attestations,
             AttestorAdmin: self._attestor_admin,
+            KeyMaker: self._key_maker,
             Attestors: self._attestors,
             Images: self._images,
             Notes: self._notes,
@@ -132,6 +134,11 @@ class Clouds:
         from workers.adapters.google.attestations import GrafeasAttestations  # noqa: PLC0415 - only where needed
 
         return GrafeasAttestations(await self._google())
+
+    async def _key_maker(self) -> Any:
+        from workers.adapters.google.kms_keys import KmsKeyMaker  # noqa: PLC0415 - only where needed
+
+        return KmsKeyMaker(await self._google())
 
     async def _attestor_admin(self) -> Any:
         from workers.adapters.google.attestor_admin import BinauthzAttestorAdmin  # noqa: PLC0415 - only where needed

@@ -14,7 +14,7 @@ from workers.app.environment import load_settings
 from workers.attestors.listing import natural_id
 from workers.failures import Invalid
 from workers.key_references import OPENPGP, LocalKey, checked_key_reference, is_kms_key
-from workers.ports import PublicKey, SigningKeys
+from workers.ports import KeyMaker, PublicKey, SigningKeys
 from workers.redaction import conceal
 
 FOLDER = Path("~/.config/sealane/keys")
@@ -82,16 +82,9 @@ async def create_in_kms(
     ring: str, name: str, algorithm: str, data: Path | None, *, protection: str, new_version: bool
 ) -> Described:
     """Make a key in Cloud KMS. Raises Invalid, Denied, NotFound and Unavailable."""
-    from workers.adapters.google.connection import GoogleConnection  # noqa: PLC0415 - only for such keys
-    from workers.adapters.google.kms_keys import KmsKeyMaker  # noqa: PLC0415 - as above
-
-    settings = load_settings(data)
-    google = GoogleConnection(settings.google_endpoint, settings.google_token)
-    try:
-        maker = KmsKeyMaker(google)
+    async with Clouds(load_settings(data)) as clouds:
+        maker: KeyMaker = await clouds.port(KeyMaker)
         version = await maker.make(ring, name, algorithm, protection=protection, new_version=new_version)
-    finally:
-        await google.close()
     return await describe(version, data)
 
 

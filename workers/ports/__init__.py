@@ -4,10 +4,11 @@ A worker names a port by type in its signature and gets an adapter, or in a test
 errors of `workers.failures`, and no others. Times are seconds unless a `timedelta`.
 """
 
-from workers.ports.administration import AttestorAdmin, AttestorRecord, Note, Notes
+from workers.ports.administration import AttestorAdmin, AttestorRecord, KeyMaker, Note, Notes
 from workers.ports.attestations import Attestation, Attestations, Attestor, Attestors, PublicKey, SigningKeys, Verdict
 from workers.ports.bus import Claims, Clock, Json, Lease, Progress, Rates
 from workers.ports.images import Images, ResolvedImage
+from workers.ports.policies import Policies
 
 __all__ = [
     "Attestation",
@@ -20,9 +21,11 @@ __all__ = [
     "Clock",
     "Images",
     "Json",
+    "KeyMaker",
     "Lease",
     "Note",
     "Notes",
+    "Policies",
     "Progress",
     "PublicKey",
     "Rates",

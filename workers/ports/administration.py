@@ -75,3 +75,17 @@ class Notes(Protocol):
 
         Raises Invalid, Denied, and Unavailable also when it exists already: get it.
         """
+
+
+class KeyMaker(Protocol):
+    """Cloud KMS for who makes keys there; no worker does."""
+
+    async def make(
+        self, ring: str, name: str, algorithm: str, *, protection: str = "SOFTWARE", new_version: bool = False
+    ) -> str:
+        """Make a signing key in a ring (`projects/P/locations/L/keyRings/R`, made if missing); it can sign at once.
+
+        Returns the name of its version. With *new_version* the key is there already and gets a further one. The
+        algorithm is Binary Authorization's word, *protection* SOFTWARE or HSM. Raises Invalid (also when the key is
+        there), NotFound, Denied, Unavailable.
+        """

@@ -1,6 +1,7 @@
 """Keys as people have them: made by openssl and gpg, not by us."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Self
@@ -49,8 +50,9 @@ class Gpg:
 
     def fingerprint(self, name: str) -> str:
         """Return the fingerprint of a primary key."""
-        lines = self.run("--list-keys", "--with-colons", f"{name}@example.com").splitlines()
-        return next(line.split(":")[9] for line in lines if line.startswith("fpr:"))
+        listed = self.run("--list-keys", "--with-colons", f"{name}@example.com")
+        (primary, *_) = re.findall(r":([0-9A-F]{40}):", listed)
+        return str(primary)
 
     def secret(self, name: str, *, what: str = "--export-secret-keys", passphrase: str = "") -> str:
         """Return an armored secret key."""

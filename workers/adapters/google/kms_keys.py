@@ -1,7 +1,4 @@
-"""Makes signing keys in Cloud KMS: https://cloud.google.com/kms/docs/reference/rpc/google.cloud.kms.v1.
-
-For a person with roles/cloudkms.admin; no worker makes keys.
-"""
+"""KeyMaker on Cloud KMS: https://cloud.google.com/kms/docs/reference/rpc/google.cloud.kms.v1."""
 
 import asyncio
 import re
@@ -29,11 +26,7 @@ class KmsKeyMaker:
     async def make(
         self, ring: str, name: str, algorithm: str, *, protection: str = "SOFTWARE", new_version: bool = False
     ) -> str:
-        """Make a signing key and return the name of its first version, once it can sign.
-
-        With *new_version* the key is there already and gets a further one. Raises Invalid, NotFound, Denied,
-        Unavailable.
-        """
+        """Make a key, or a version of it, and wait until it can sign. Raises as KeyMaker says."""
         _require(ring, name, algorithm)
         await self._google.prepare(KMS)
         key = f"{ring}/cryptoKeys/{name}"

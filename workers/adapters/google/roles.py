@@ -5,11 +5,11 @@ Source: the permissions of each call in Google's IAM reference, and gcloud's own
 
 from collections.abc import Iterable, Mapping
 
-from workers.policy.policies import Policies
-from workers.ports import Attestations, AttestorAdmin, Attestors, Images, Notes, SigningKeys
+from workers.ports import Attestations, AttestorAdmin, Attestors, Images, KeyMaker, Notes, Policies, SigningKeys
 
 ROLES: Mapping[type, tuple[str, ...]] = {
     Images: ("roles/artifactregistry.reader",),
+    KeyMaker: ("roles/cloudkms.admin",),
     SigningKeys: ("roles/cloudkms.signerVerifier",),
     Attestors: ("roles/binaryauthorization.attestorsViewer", "roles/binaryauthorization.attestorsVerifier"),
     Attestations: (
