@@ -11,9 +11,8 @@ from workers.app.environment import load_settings
 from workers.failures import Denied, NotFound, SealaneError
 from workers.policy.facts import Answer, AttestorFact, Facts
 from workers.policy.model import Policy
-from workers.policy.policies import Policies
 from workers.policy.rules import ATTESTOR
-from workers.ports import Attestations, Attestors, Images, Notes
+from workers.ports import Attestations, Attestors, Images, Notes, Policies
 
 AT_ONCE = 8
 """Questions under way: the quota is 100 reads a minute, and a policy seldom names more than a handful."""

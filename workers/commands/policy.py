@@ -178,7 +178,6 @@ async def lint_now(
     file: str | None, project: str | None, data: Path | None, *, offline: bool, open_ports: OpenPorts | None = None
 ) -> "tuple[str, tuple[Finding, ...]]":
     """Return where the policy is, and what is wrong with it."""
-    from workers.app.policies import gather
     from workers.policy.facts import Facts
     from workers.policy.lint import lint as lint_policy
 
@@ -187,6 +186,8 @@ async def lint_now(
         if read is None:
             raise Invalid("--offline needs a FILE: the live policy can only be had by asking")
         return read.where, read.lint(Facts(project=project))
+    from workers.app.policies import gather
+
     async with (open_ports or _policy_ports())(data) as ports:
         if read is None:
             live = await ports.policies.get(f"projects/{project or ports.usual_project}")
@@ -226,6 +227,7 @@ async def explain_now(
     from schemas.images import split_reference
     from workers.commands.policy_verdicts import attested_by, system_policy
     from workers.policy.evaluation import decide, select
+    from workers.policy.lint import lint as lint_policy
 
     try:
         split_reference(image)
@@ -236,6 +238,8 @@ async def explain_now(
         usual = project or ports.usual_project
         found = readable(read) if read is not None else await ports.policies.get(f"projects/{usual}")
         where = read.where if read is not None else f"projects/{usual}/policy"
+        if any(finding.is_refused for finding in lint_policy(found)):
+            typer.echo(f"warning: Binary Authorization refuses this policy; see sealane policy lint {where}", err=True)
         selection = select(found, image, workload, await system_policy(found, ports))
         required = () if selection.rule is None else selection.rule.require_attestations_by
         resolved, attested = await attested_by(required, image, ports)

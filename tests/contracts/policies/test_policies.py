@@ -12,7 +12,7 @@ from workers.adapters.google.policies import BinauthzPolicies
 from workers.failures import Invalid, Mismatch
 from workers.policy.changes import changes
 from workers.policy.model import AdmissionRule, Policy, WhitelistPattern
-from workers.policy.policies import Policies
+from workers.ports import Policies
 
 NAME = f"{PROJECT}/policy"
 DENY = AdmissionRule(evaluation_mode="ALWAYS_DENY", enforcement_mode="ENFORCED_BLOCK_AND_AUDIT_LOG")
