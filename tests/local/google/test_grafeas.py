@@ -65,6 +65,15 @@ async def test_an_occurrence_comes_back_with_its_note(clients: Clients) -> None:
         await clients.grafeas.get_occurrence(name=created.name)
 
 
+@pytest.mark.parametrize("path", ["kind", "nothing", "attestation.nothing", "short_description.x"])
+async def test_a_mask_that_names_what_cannot_change_is_refused(over_grpc: Clients, path: str) -> None:
+    """An output-only or unknown field, or one below a text."""
+    await make_note(over_grpc)
+    note = {"short_description": "new", "attestation": {"hint": {"human_readable_name": "new"}}}
+    with pytest.raises(exceptions.InvalidArgument, match=f"'{path}', which cannot be changed"):
+        await over_grpc.grafeas.update_note(name=NOTE, note=note, update_mask={"paths": [path]})
+
+
 async def test_an_occurrence_is_updated_by_mask(clients: Clients) -> None:
     """The resource can change, and lists find it under the new one; the note cannot."""
     await make_note(clients)

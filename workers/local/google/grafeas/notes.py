@@ -15,6 +15,7 @@ from workers.local.google.api import Handler
 from workers.local.google.clock import now
 from workers.local.google.enums import name_of
 from workers.local.google.grafeas.filters import Term, parse
+from workers.local.google.masks import check_mask
 from workers.local.google.names import check
 from workers.local.google.paging import page
 from workers.local.google.status import already_exists, invalid_argument, not_found
@@ -146,9 +147,7 @@ def kind_of(message: Any, oneof: str, field: str) -> int:
 
 def merged(old: Any, new: Any, mask: Any, fixed: frozenset[str]) -> Any:
     """*old* with the fields of *new* that *mask* names (all of them when it is empty), *fixed* ones kept."""
-    for path in mask.paths:
-        if path.split(".")[0] in fixed or path.split(".")[0] not in old.DESCRIPTOR.fields_by_name:
-            raise invalid_argument(f"update_mask names {path!r}, which cannot be changed.", "update_mask")
+    check_mask(mask, old, set(old.DESCRIPTOR.fields_by_name) - fixed)
     changed = type(old)()
     if mask.paths:
         changed.CopyFrom(old)

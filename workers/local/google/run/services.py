@@ -12,11 +12,11 @@ from typing import Any
 
 from google.cloud.run_v2.types import service as types
 from google.longrunning import operations_pb2
-from google.protobuf.field_mask_pb2 import FieldMask
 
 from workers.local.google.api import Handler
 from workers.local.google.binauthz.attestors import etag_of
 from workers.local.google.clock import now
+from workers.local.google.masks import check_mask
 from workers.local.google.names import check
 from workers.local.google.operations import Operations, ended
 from workers.local.google.paging import page
@@ -179,9 +179,7 @@ def _changed(old: Any, new: Any, mask: Any) -> Any:
             (changed if field.name in _SETTABLE else wanted).ClearField(field.name)
         changed.MergeFrom(wanted)
         return changed
-    for path in mask.paths:
-        if path.split(".")[0] not in _SETTABLE or not FieldMask(paths=[path]).IsValidForDescriptor(new.DESCRIPTOR):
-            raise invalid_argument(f"update_mask names {path!r}, which cannot be changed.", "update_mask")
+    check_mask(mask, new, _SETTABLE)
     mask.MergeMessage(new, changed, True, True)
     return changed
 
