@@ -1,8 +1,9 @@
 """The IAM permission that each method asks for, and on which resource: what a test may deny.
 
 Sources: https://cloud.google.com/kms/docs/reference/permissions-and-roles,
-https://cloud.google.com/binary-authorization/docs/reference/permissions-and-roles and
-https://cloud.google.com/artifact-analysis/docs/ca-access-control. An attestation needs two permissions, one where it
+https://cloud.google.com/binary-authorization/docs/reference/permissions-and-roles,
+https://cloud.google.com/artifact-analysis/docs/ca-access-control, https://cloud.google.com/run/docs/reference/iam/permissions
+and https://cloud.google.com/artifact-registry/docs/access-control. An attestation needs two permissions, one where it
 is kept and one on its note, which may be another project's. Methods without a row cannot be denied.
 """
 
@@ -64,6 +65,28 @@ _NEEDED: Mapping[str, Mapping[str, tuple[tuple[str, str], ...]]] = {
         "ValidateAttestationOccurrence": (("attestors.verifyImageAttested", "attestor"),),
         "GetPolicy": (("policy.get", "name"),),
         "UpdatePolicy": (("policy.update", "policy.name"),),
+    },
+    "run": {
+        "CreateService": (("services.create", "parent"),),
+        "GetService": (("services.get", "name"),),
+        "ListServices": (("services.list", "parent"),),
+        "UpdateService": (("services.update", "service.name"),),
+        "DeleteService": (("services.delete", "name"),),
+        "GetRevision": (("revisions.get", "name"),),
+        "ListRevisions": (("revisions.list", "parent"),),
+    },
+    "artifactregistry": {
+        "CreateRepository": (("repositories.create", "parent"),),
+        "GetRepository": (("repositories.get", "name"),),
+        "ListRepositories": (("repositories.list", "parent"),),
+        "GetDockerImage": (("dockerimages.get", "name"),),
+        "ListDockerImages": (("dockerimages.list", "parent"),),
+        "GetPackage": (("packages.get", "name"),),
+        "ListPackages": (("packages.list", "parent"),),
+        "GetVersion": (("versions.get", "name"),),
+        "ListVersions": (("versions.list", "parent"),),
+        "GetTag": (("tags.get", "name"),),
+        "ListTags": (("tags.list", "parent"),),
     },
 }
 
