@@ -87,7 +87,7 @@ def policies() -> st.SearchStrategy[Policy]:
             **maps,
         ),
         st.sampled_from([None, "ENABLE", "DISABLE"]),
-        st.lists(patterns(), max_size=3),
+        st.just([]) | st.lists(patterns(), max_size=3),
         _maps(),
         rules(),
     )

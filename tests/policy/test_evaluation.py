@@ -82,6 +82,15 @@ def test_the_specific_rule_counts_before_the_default(workload: Workload, decided
     assert decided(policy, workload=workload).decided_by == decided_by
 
 
+@pytest.mark.parametrize("key", ["acme.example/ns/a/sa/b", "spiffe://acme.example/ns/a/sa/b"])
+@pytest.mark.parametrize("asked", ["acme.example/ns/a/sa/b", "spiffe://acme.example/ns/a/sa/b"])
+def test_an_identity_is_the_same_with_and_without_its_scheme(key: str, asked: str) -> None:
+    """In the policy as well as in what is asked about."""
+    policy = Policy(istio_service_identity_admission_rules={key: ALLOW}, default_admission_rule=DENY)
+
+    assert decided(policy, workload=Workload(identity=asked)).verdict == "ADMITTED"
+
+
 def test_exempt_images_are_looked_at_before_any_rule() -> None:
     """First Google's own list, where the policy enables it, then the policy's patterns."""
     ours = (WhitelistPattern(name_pattern="gcr.io/acme/*"),)
