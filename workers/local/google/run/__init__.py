@@ -4,7 +4,8 @@ Served: services (create, get, list, patch, delete), their revisions (get, list)
 runs: a revision whose images are admitted is ready at once, and has no URL. What is really done is
 https://cloud.google.com/binary-authorization/docs/run/overview: with `binaryAuthorization` on, every image of every new
 revision is put to the project's policy, never again afterwards; a refused revision leaves the service as it was, with a
-failed condition and a failed operation. Without `binaryAuthorization` every image is admitted.
+failed condition and a failed operation, and is not tried again: another change of the template makes another one.
+Without `binaryAuthorization` every image is admitted.
 
 Left out: jobs, worker pools, builds, IAM, traffic (kept and given back, so no check when it moves), platform policies
 (a `policy` cannot be evaluated, so its revisions fail), checking images against a registry, resolving tags to digests,
