@@ -1,14 +1,17 @@
 """On a terminal, commands speak to a person: in colours, and with a question before something is lost for good."""
 
 import asyncio
+import contextlib
 import os
 import pty
 import signal
 
-from tests.bus.lane import Lane
+from tests.bus.lane import Lane, until
 from tests.commands.command import PATIENCE, Sealane
 from tests.commands.test_dead import kill
 from workers.bus.rooms import wiring
+
+AGAIN = 5.0
 
 
 async def on_a_terminal(
@@ -22,24 +25,38 @@ async def on_a_terminal(
     process = await sealane.start_on(theirs, *arguments)
     os.close(theirs)
     os.write(ours, typed.encode())
-    reading = asyncio.create_task(asyncio.to_thread(_read_all, ours, interrupted_at.encode(), process))
-    code = await asyncio.wait_for(process.wait(), PATIENCE)
-    return code, await reading
+    screen = bytearray()
+    reading = asyncio.create_task(asyncio.to_thread(_read_all, ours, screen))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            if interrupted_at:
+                await until(lambda: interrupted_at.encode() in screen, within=PATIENCE, what=interrupted_at)
+                await _interrupt(process)
+            code = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await reading
+    return code, screen.decode()
 
 
-def _read_all(terminal: int, interrupted_at: bytes, process: asyncio.subprocess.Process) -> str:
-    screen = b""
+async def _interrupt(process: asyncio.subprocess.Process) -> None:
+    """Interrupt it until it ends: a signal right before it waits for a key is noticed only after that key."""
+    while process.returncode is None:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), AGAIN)
+
+
+def _read_all(terminal: int, screen: bytearray) -> None:
     while True:
-        if interrupted_at and interrupted_at in screen:
-            os.kill(process.pid, signal.SIGINT)
-            interrupted_at = b""
         try:
             part = os.read(terminal, 4096)
         except OSError:  # how Linux says that the other end is closed
             part = b""
         if not part:
             os.close(terminal)
-            return screen.decode()
+            return
         screen += part
 
 
