@@ -32,7 +32,7 @@ def key_problems(attestor: Attestor) -> Iterator[Problem]:
         yield "too-many-keys", said, "remove those that no image needs any more"
     seen: dict[str, str] = {}
     for key in attestor.keys:
-        yield from _id_problems(attestor.name, key)
+        yield from id_problems(attestor.name, key)
         if not _is_openpgp(key):
             yield from _pem_problems(attestor.name, key)
         bare = "".join(key.pem.split())
@@ -46,7 +46,8 @@ def _is_openpgp(key: PublicKey) -> bool:
     return "BEGIN PGP" in key.pem
 
 
-def _id_problems(name: str, key: PublicKey) -> Iterator[Problem]:
+def id_problems(name: str, key: PublicKey) -> Iterator[Problem]:
+    """Yield what is wrong with the id under which the attestor *name* lists a key."""
     code, where = "key-id-form", f"the key {key.id!r} of {name}"
     version = _VERSION.search(key.id)
     if _is_openpgp(key):

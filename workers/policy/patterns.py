@@ -57,6 +57,7 @@ def lint_patterns(policy: Policy) -> Iterator[Finding]:
 
 
 def _illegal(path: Path, pattern: str) -> Finding | None:
+    """Return why a pattern is none, whatever it is meant to match."""
     code = "pattern-form"
     if not pattern:
         return findings.refused(
@@ -64,7 +65,7 @@ def _illegal(path: Path, pattern: str) -> Finding | None:
         )
     if "://" in pattern:
         bare = pattern.partition("://")[2]
-        return findings.refused(code, path, f"{pattern!r} begins with a scheme, which no image does", f"write {bare}")
+        return findings.error(code, path, f"{pattern!r} begins with a scheme, which no image does", f"write {bare}")
     if set(pattern) <= {"*", "/"}:
         return findings.refused(
             "exempts-everything",

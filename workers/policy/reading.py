@@ -76,21 +76,24 @@ class Node:
                 yield from node.repeated((*path, part))
 
 
-def read(text: str | bytes, where: str) -> Node:
-    """Return the tree of a YAML or JSON text. Raises Invalid, naming *where* and the line, when it cannot be read."""
+def read(text: str | bytes, where: str, what: str = "a policy", begins: str = "name:") -> Node:
+    """Return the tree of a YAML or JSON text. Raises Invalid, naming *where* and the line, when it cannot be read.
+
+    *what* says in sentences what the file is, *begins* a field that it may begin with.
+    """
     if len(text) > LARGEST:
-        raise Invalid(f"{where} is larger than {LARGEST >> 20} MiB, which no policy is: check the name of the file")
+        raise Invalid(f"{where} is larger than {LARGEST >> 20} MiB, too large for {what}: check the name of the file")
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
-        return _tree(_composed(decoded), where)
+        return _tree(_composed(decoded), where, what, begins)
     except UnicodeDecodeError as problem:
-        raise Invalid(f"{where} is not UTF-8 text (byte {problem.start}): a policy is YAML or JSON") from None
+        raise Invalid(f"{where} is not UTF-8 text (byte {problem.start}): {what} is YAML or JSON") from None
     except yaml.MarkedYAMLError as problem:
-        raise Invalid(f"{where}{_mark(problem.problem_mark)}: {_said(problem)}") from None
+        raise Invalid(f"{where}{_mark(problem.problem_mark)}: {_said(problem, what)}") from None
     except (yaml.YAMLError, ValueError) as problem:
         raise Invalid(f"{where} is not YAML: {' '.join(str(problem).split())}") from None
     except RecursionError:
-        raise Invalid(f"{where} is nested too deeply for a policy") from None
+        raise Invalid(f"{where} is nested too deeply for {what}") from None
 
 
 def _composed(text: str) -> yaml.Node | None:
@@ -108,10 +111,10 @@ def _mark(mark: yaml.Mark | None) -> str:
     return f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
 
 
-def _said(problem: yaml.MarkedYAMLError) -> str:
+def _said(problem: yaml.MarkedYAMLError, what: str) -> str:
     why = problem.problem or "it cannot be read"
     if "single document" in (problem.context or "") or "another document" in why:
-        return "there is a second document; a file holds one policy, so remove what follows the line `---`"
+        return f"there is a second document; a file holds {what}, so remove what follows the line `---`"
     if "cannot start any token" in why and "\\t" in why:
         return "there is a tab where YAML wants spaces: indent with spaces"
     context = f" {problem.context}" if problem.context else ""
@@ -121,8 +124,9 @@ def _said(problem: yaml.MarkedYAMLError) -> str:
 class _Growing:
     """Turns the nodes of the YAML library into ours, within bounds."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, what: str) -> None:
         self._where = where
+        self._what = what
         self._left = _MOST_NODES
         self._constructor = yaml.constructor.SafeConstructor()
 
@@ -132,7 +136,7 @@ class _Growing:
         if self._left < 0 or depth > _DEEPEST:
             raise Invalid(
                 f"{self._where}, line {node.start_mark.line + 1}: the file is nested too deeply or refers to itself"
-                " (a YAML alias), which no policy does"
+                f" (a YAML alias), which {self._what} never does"
             )
         line = node.start_mark.line + 1
         if isinstance(node, yaml.MappingNode):
@@ -173,13 +177,13 @@ class _Growing:
         return self._constructor.construct_object(node)
 
 
-def _tree(node: yaml.Node | None, where: str) -> Node:
+def _tree(node: yaml.Node | None, where: str, what: str, begins: str) -> Node:
     if node is None:
         return Node({}, 1)
-    grown = _Growing(where).grow(node)
+    grown = _Growing(where, what).grow(node)
     if grown.value is None:
         return Node({}, 1)
     if not isinstance(grown.value, dict):
         kind = "a list" if isinstance(grown.value, list) else "a bare value"
-        raise Invalid(f"{where} holds {kind}; a policy is a mapping that begins with a field such as `name:`")
+        raise Invalid(f"{where} holds {kind}; {what} is a mapping that begins with a field such as `{begins}`")
     return grown
