@@ -101,6 +101,9 @@ def reference_of(key: str, folder: KeyFolder, *, passphrase: str | None = None, 
 
     Raises Invalid and NotFound.
     """
+    if "-----" in key or len(key.split()) != 1:
+        # It might be the key itself, which no sentence repeats.
+        raise Invalid("that is neither a name, a path nor a reference of a key, and a key itself is never typed")
     try:
         if "://" in key or key.startswith("projects/"):
             reference = checked_key_reference(key)

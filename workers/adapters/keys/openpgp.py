@@ -46,27 +46,29 @@ def read_openpgp_key(text: str, place: str, passphrase: str | None, algorithm: s
     """
     if algorithm is not None:
         raise Invalid(f"{place} is an OpenPGP key, which brings its own algorithm: leave `algorithm` out")
+    secret, certificate, packets, public = _parsed(text, place)
+    try:
+        _require_usable(certificate, packets, place)
+        signer = _signer(secret, certificate, packets, place, passphrase)
+        return OpenPgpKey(public, _expiry(certificate, packets, signer, place), signer)
+    except RuntimeError:
+        raise Invalid(
+            f"{place} (fingerprint {public.id}) is bound together by no signature that holds today, as with one made of"
+            f" SHA-1: renew it with `gpg --quick-set-expire {public.id} 2y`, and export it again"
+        ) from None
+
+
+def _parsed(text: str, place: str) -> tuple[Tsk, Cert, tuple[Packet, ...], PublicKey]:
     try:
         found = Cert.split_bytes(text.encode())
-        secret = Tsk.from_bytes(text.encode()) if len(found) == 1 else None
+        if len(found) == 1:
+            secret = Tsk.from_bytes(text.encode())
+            certificate, packets = secret.extract_certificate(), tuple(PacketPile.from_bytes(text.encode()))
+            public = PublicKey(id=certificate.fingerprint.upper(), algorithm=OPENPGP, pem=str(certificate))
+            return secret, certificate, packets, public
     except RuntimeError:
         raise Invalid(f"{place} is a damaged OpenPGP key: export it again, armored and whole") from None
-    if secret is None:
-        raise Invalid(f"{place} holds {len(found)} OpenPGP keys: export the one that shall sign by its fingerprint")
-    certificate = secret.extract_certificate()
-    packets = tuple(PacketPile.from_bytes(text.encode()))
-    signer = _signer(secret, certificate, packets, place, passphrase)
-    public = PublicKey(id=certificate.fingerprint.upper(), algorithm=OPENPGP, pem=str(certificate))
-    return OpenPgpKey(public, _expiry(certificate, packets, signer, place), signer)
-
-
-def read_openpgp_public_key(armored: str, place: str) -> PublicKey:
-    """Return an armored public key as an attestor lists it. Raises Invalid."""
-    try:
-        certificate = Cert.from_bytes(armored.encode())
-    except RuntimeError:
-        raise Invalid(f"{place} is no OpenPGP public key: export one, armored and whole") from None
-    return PublicKey(id=certificate.fingerprint.upper(), algorithm=OPENPGP, pem=str(certificate))
+    raise Invalid(f"{place} holds {len(found)} OpenPGP keys: export the one that shall sign by its fingerprint")
 
 
 def is_message_of(public: PublicKey, message: bytes, payload: bytes) -> bool:
@@ -83,7 +85,6 @@ def is_message_of(public: PublicKey, message: bytes, payload: bytes) -> bool:
 def _signer(
     secret: Tsk, certificate: Cert, packets: tuple[Packet, ...], place: str, passphrase: str | None
 ) -> PySigner:
-    _require_usable(certificate, packets, place)
     try:
         return secret.signer()
     except RuntimeError as error:
