@@ -5,13 +5,14 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from workers.registries import RegistryAccess
 from workers.retention import Retention
+from workers.rotation import RotationPace
 from workers.signing import SigningRules
 
 
@@ -58,6 +59,10 @@ class Settings(BaseSettings):
     """Seconds that a stopping worker lets its handlers finish before it hands back the rest."""
     lease: Seconds = timedelta(seconds=20)
     """Seconds that a claim stays with a silent holder before another may take it over."""
+    attestor_age: Seconds = timedelta(seconds=60)
+    """Seconds for which what an attestor lists is believed: reads of attestors have a quota of 100 a minute."""
+    rotation: RotationPace = RotationPace()
+    """How patiently an attestor's signing key is rotated."""
     retention: Retention = Retention()
     """How much the streams of the bus keep, for how long, and in how many copies."""
     metrics_port: int = 0
@@ -68,6 +73,15 @@ class Settings(BaseSettings):
     """DEBUG, INFO, WARNING or ERROR."""
     otlp_endpoint: str | None = None
     """Where traces go (OTLP over HTTP); unset means they go nowhere."""
+
+    @model_validator(mode="after")
+    def _settle_in_time(self) -> Self:
+        if self.rotation.settle <= self.attestor_age:
+            raise ValueError(
+                f"rotation.settle ({self.rotation.settle}) must be longer than attestor_age ({self.attestor_age}):"
+                " until then somebody may sign with the old key"
+            )
+        return self
 
 
 def ignored_variables() -> list[str]:

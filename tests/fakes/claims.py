@@ -110,5 +110,8 @@ class FakeClaims:
         assert lease is not None, "a key is either leased or done once, not both"
         try:
             yield lease
-        finally:
+        except BaseException:
             await self._released(entry, lease)
+            raise
+        entry.attempt, entry.step = 0, None
+        await self._released(entry, lease)

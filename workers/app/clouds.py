@@ -24,6 +24,7 @@ from workers.ports import (
     Rates,
     SigningKeys,
 )
+from workers.rotation import RotationPace
 from workers.settings import Settings
 from workers.signing import SigningRules
 
@@ -38,7 +39,11 @@ class Clouds:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stack = AsyncExitStack()
-        self._built: dict[type, Any] = {Clock: SystemClock(), SigningRules: settings.signing_rules}
+        self._built: dict[type, Any] = {
+            Clock: SystemClock(),
+            RotationPace: settings.rotation,
+            SigningRules: settings.signing_rules,
+        }
         self._builders: dict[type, Callable[[], Awaitable[Any]]] = {
             Attestations: self._attestations,
             AttestorAdmin: self._attestor_admin,
@@ -123,7 +128,7 @@ class Clouds:
     async def _attestors(self) -> Any:
         from workers.adapters.google.attestors import BinauthzAttestors  # noqa: PLC0415 - only where a port needs it
 
-        return BinauthzAttestors(await self._google())
+        return BinauthzAttestors(await self._google(), cache_seconds=self._settings.attestor_age.total_seconds())
 
     async def _policies(self) -> Any:
         from workers.adapters.google.policies import BinauthzPolicies  # noqa: PLC0415 - only where a port needs it

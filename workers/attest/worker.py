@@ -1,9 +1,14 @@
-"""Consumes `image.pushed`: resolves the digest, signs what the rules want of it, emits `image.attested`."""
+"""Consumes `image.pushed`: resolves the digest, signs what the rules want of it, emits `image.attested`.
+
+Consumes `attestation.requested` as well: signs again, with the next key, what is admitted already.
+"""
 
 from collections.abc import AsyncIterator
 
+from schemas.attestors import AttestationRequested
 from schemas.envelope import Envelope
 from schemas.images import ImageAttested, ImagePushed, split_reference
+from workers.attest.resigning import sign_again
 from workers.attest.signer import Outcome, Signer
 from workers.attest.targets import planned
 from workers.failures import Mismatch, PermanentError
@@ -24,7 +29,7 @@ from workers.signing import Publication, SigningRules
 
 
 async def attest(
-    event: ImagePushed,
+    event: ImagePushed | AttestationRequested,
     envelope: Envelope,
     images: Images,
     keys: SigningKeys,
@@ -41,25 +46,36 @@ async def attest(
     What is no image (a signature, an SBOM, …) is left alone, visibly. One rule's or one platform's failure does not
     hold up the others.
     """
+    paced = PacedAttestors(attestors, rates, clock, progress)
+    signer = Signer(images, keys, paced, attestations, claims, clock, progress)
+    if isinstance(event, AttestationRequested):
+        outcome = await sign_again(event, signer, rules)
+    else:
+        outcome = await _sign(event, envelope, signer, rules)
+    for attested in outcome.attested:
+        yield attested
+    if failures := outcome.failures:
+        raise next((failure for failure in failures if not isinstance(failure, PermanentError)), failures[0])
+
+
+async def _sign(event: ImagePushed, envelope: Envelope, signer: Signer, rules: SigningRules) -> Outcome:
+    """Sign a pushed image, if it is one."""
+    progress = signer.progress
     _, _, tag, pinned = split_reference(event.image)
     if (kept := artifact_of_tag(tag)) is not None:
         progress.log(f"not signed: {event.image} is {kept}, as its tag says")
-        return
+        return Outcome()
     async with progress.step("resolve digest"):
-        image = await _resolved(event, pinned, images)
+        image = await _resolved(event, pinned, signer.images)
     if image.manifest.artifact is not None:
         progress.log(f"not signed: {image.uri} is {image.manifest.artifact}")
-        return
+        return Outcome()
     plan = planned(image, rules, Publication(envelope.actor, event.environment, event.labels))
     for sentence in (*plan.skipped, *map(str, plan.failures)):
         progress.log(sentence)
-    paced = PacedAttestors(attestors, rates, clock, progress)
-    signer = Signer(images, keys, paced, attestations, claims, clock, progress)
     outcome = await signer.sign(image, plan.targets) if plan.targets else Outcome()
-    for attested in outcome.attested:
-        yield attested.model_copy(update={"seen": event.seen})
-    if failures := [*outcome.failures, *plan.failures]:
-        raise next((failure for failure in failures if not isinstance(failure, PermanentError)), failures[0])
+    attested = [one.model_copy(update={"seen": event.seen}) for one in outcome.attested]
+    return Outcome(attested, [*outcome.failures, *plan.failures])
 
 
 async def _resolved(event: ImagePushed, pinned: str | None, images: Images) -> ResolvedImage:
