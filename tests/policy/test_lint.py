@@ -53,6 +53,7 @@ def test_nothing_is_wrong_with_what_is_right() -> None:
         ("gcr.io/acme/***", ("pattern-form", "error", True)),
         ("gcr.io/acme/my shop:1", ("pattern-form", "error", True)),
         ("eu.gcr.io/**", ("exempts-registry", "error", False)),
+        ("gke.gcr.io/**", ("exempts-registry", "warning", False)),
         ("registry.acme.example/**", ("exempts-registry", "warning", False)),
         ("docker.io/acme**", ("exempts-neighbours", "error", False)),
         ("europe-docker.pkg.dev/acme*", ("pattern-matches-nothing", "warning", False)),
@@ -73,6 +74,16 @@ def test_patterns_that_change_nothing_are_found() -> None:
     assert codes(**exempt("gcr.io/acme/*", "gcr.io/acme/*")) == [("pattern-twice", "warning", False)]
     covered = found(**exempt("gcr.io/acme/shop@*", "gcr.io/acme/**"))
     assert [(one.code, one.path[1]) for one in covered] == [("pattern-never-reached", 0)]
+
+
+def test_what_google_exempts_itself_need_not_be_exempted() -> None:
+    """Where the policy lets Google's own list count, as far as that list is known."""
+    facts = Facts(system=Policy(**exempt("gke.gcr.io/**")))
+    ours = exempt("gke.gcr.io/pause:*", "gcr.io/acme/proxy:*")
+
+    assert [(one.code, one.path[1]) for one in found(facts, **ours)] == [("pattern-of-the-system", 0)]
+    assert found(facts, **ours, global_policy_evaluation_mode="DISABLE") == []
+    assert found(**ours) == []
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,18 @@ async def gather(
             return await _attestor(name, ports)
 
     answers = await asyncio.gather(*map(ask, names))
-    return Facts(dict(zip(names, answers, strict=True)), live=live, project=project)
+    system = await system_policy(policy, ports.policies)
+    return Facts(dict(zip(names, answers, strict=True)), live=live, system=system, project=project)
+
+
+async def system_policy(policy: Policy, policies: Policies) -> Policy | None:
+    """Return Google's own policy where it counts; None where it does not, or cannot be read, which is then unknown."""
+    if not policy.applies_global:
+        return None
+    try:
+        return await policies.system()
+    except SealaneError:
+        return None
 
 
 async def _attestor(name: str, ports: PolicyPorts) -> AttestorFact:

@@ -225,7 +225,8 @@ async def explain_now(
 ) -> "tuple[str, Decision]":
     """Return which policy it was, and what it decides."""
     from schemas.images import split_reference
-    from workers.commands.policy_verdicts import attested_by, system_policy
+    from workers.app.policies import system_policy
+    from workers.commands.policy_verdicts import attested_by
     from workers.policy.evaluation import decide, select
     from workers.policy.lint import lint as lint_policy
 
@@ -240,7 +241,7 @@ async def explain_now(
         where = read.where if read is not None else f"projects/{usual}/policy"
         if any(finding.is_refused for finding in lint_policy(found)):
             typer.echo(f"warning: Binary Authorization refuses this policy; see sealane policy lint {where}", err=True)
-        selection = select(found, image, workload, await system_policy(found, ports))
+        selection = select(found, image, workload, await system_policy(found, ports.policies))
         required = () if selection.rule is None else selection.rule.require_attestations_by
         resolved, attested = await attested_by(required, image, ports)
         return where, decide(selection, image, attested, resolved)

@@ -1,4 +1,4 @@
-"""Asks the outside what `sealane policy explain` needs: the attestations of an image, and Google's own policy."""
+"""Asks the outside what each attestor says of an image, for `sealane policy explain`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,18 +9,7 @@ if TYPE_CHECKING:
     from workers.app.policies import PolicyPorts
     from workers.attest.verification import Finding
     from workers.policy.evaluation import Attested
-    from workers.policy.model import Policy
     from workers.ports import ResolvedImage
-
-
-async def system_policy(policy: "Policy", ports: "PolicyPorts") -> "Policy | None":
-    """Return Google's own policy where it counts; None where it does not, or cannot be read, which is then unknown."""
-    if not policy.applies_global:
-        return None
-    try:
-        return await ports.policies.system()
-    except SealaneError:
-        return None
 
 
 async def attested_by(

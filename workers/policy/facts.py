@@ -30,5 +30,7 @@ class Facts:
     """By full name."""
     live: Policy | None = None
     """The policy in force, where the one at hand is to take its place."""
+    system: Policy | None = None
+    """Google's own policy, where the one at hand lets it count."""
     project: str | None = None
     """Id of the project whose policy is meant; None for whichever the file names."""

@@ -49,7 +49,8 @@ def _is_empty(unread: list[Finding]) -> bool:
 def lint(policy: Policy, facts: Facts | None = None) -> tuple[Finding, ...]:
     """Return all findings about a policy, the worst first."""
     asked = facts or Facts()
-    found = [*lint_rules(policy), *lint_patterns(policy), *lint_attestors(policy, asked), *_stale(policy, asked)]
+    patterns = lint_patterns(policy, asked.system)
+    found = [*lint_rules(policy), *patterns, *lint_attestors(policy, asked), *_stale(policy, asked)]
     return tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))
 
 

@@ -13,11 +13,13 @@ from workers.policy.findings import Finding
 from workers.policy.model import Path, Policy
 
 _SHARED = re.compile(
-    r"(?:[a-z]+\.)?gcr\.io|[a-z0-9-]+-docker\.pkg\.dev|(?:index\.|registry-1\.)?docker\.io|quay\.io|ghcr\.io"
+    r"(?:(?:us|eu|asia)\.)?gcr\.io|[a-z0-9-]+-docker\.pkg\.dev|(?:index\.|registry-1\.)?docker\.io|quay\.io|ghcr\.io"
     r"|public\.ecr\.aws|registry\.gitlab\.com"
 )
 """Registries where strangers have repositories beside ours."""
-_OWNERS = re.compile(r"[a-z0-9-]+-docker\.pkg\.dev|(?:[a-z]+\.)?gcr\.io|(?:index\.)?docker\.io|quay\.io|ghcr\.io")
+_OWNERS = re.compile(
+    r"[a-z0-9-]+-docker\.pkg\.dev|(?:(?:us|eu|asia)\.)?gcr\.io|(?:index\.)?docker\.io|quay\.io|ghcr\.io"
+)
 """Registries where the path begins with an owner, so that no image is directly below the host."""
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _VERSION = re.compile(r"(?::[A-Za-z0-9_][A-Za-z0-9._-]*|@sha256:[0-9a-f]+)$")
@@ -42,8 +44,8 @@ def covers(wide: str, narrow: str) -> bool:
     return matches(wide, narrow)
 
 
-def lint_patterns(policy: Policy) -> Iterator[Finding]:
-    """Yield what is wrong with the patterns, each by itself and then together."""
+def lint_patterns(policy: Policy, system: Policy | None = None) -> Iterator[Finding]:
+    """Yield what is wrong with the patterns, each by itself, then together, then beside Google's own list."""
     usable: list[tuple[Path, str]] = []
     for path, pattern in policy.patterns:
         illegal = _illegal(path, pattern)
@@ -54,6 +56,8 @@ def lint_patterns(policy: Policy) -> Iterator[Finding]:
         else:
             yield illegal
     yield from _covered(usable)
+    if system is not None and policy.applies_global:
+        yield from _of_the_system(usable, [pattern for _, pattern in system.patterns])
 
 
 def _illegal(path: Path, pattern: str) -> Finding | None:
@@ -169,4 +173,16 @@ def _covered(usable: list[tuple[Path, str]]) -> Iterator[Finding]:
                 path,
                 f"{pattern!r} changes nothing: {wider!r} exempts all of that already",
                 "remove it, or the wider one",
+            )
+
+
+def _of_the_system(usable: list[tuple[Path, str]], system: list[str]) -> Iterator[Finding]:
+    for path, pattern in usable:
+        wider = next((other for other in system if covers(other, pattern)), None)
+        if wider is not None:
+            yield findings.note(
+                "pattern-of-the-system",
+                path,
+                f"{pattern!r} changes nothing: globalPolicyEvaluationMode exempts {wider} already",
+                "remove it: Google keeps its own list up to date",
             )
