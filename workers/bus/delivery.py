@@ -2,15 +2,12 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from nats.aio.msg import Msg
 
 from workers.bus.connection import Connection
 from workers.bus.headers import ATTEMPTS
-
-if TYPE_CHECKING:
-    from workers.bus.progress import BusProgress
 
 ACK = b"+ACK"
 NAK = b"-NAK"
@@ -25,6 +22,16 @@ _DIGITS = 6
 """A longer count is not ours."""
 
 
+class Voice(Protocol):
+    """What a handling has to say, kept back while it is quick."""
+
+    began_at: float
+    """Monotonic time in seconds."""
+
+    def speak(self) -> None:
+        """Publish what was kept back, and everything from now on at once."""
+
+
 @dataclass(slots=True)
 class Delivery:
     """One delivery of one stored message, held until it is answered."""
@@ -37,7 +44,7 @@ class Delivery:
     """How often the server delivered it, this time included."""
     received_at: float = field(default_factory=time.monotonic)
     started_at: float | None = None
-    progress: "BusProgress | None" = None
+    progress: Voice | None = None
     """What its handling has to say, until it is heard."""
     answered: bool = False
     expired: bool = False
