@@ -29,6 +29,12 @@ class FakeAttestations:
         """Return those that are old enough to be seen, oldest first."""
         return tuple(one for one in self._visible(note) if one.digest == digest)
 
+    async def get(self, name: str) -> tuple[Attestation, ...]:
+        """Return the one of this name, as soon as it was created."""
+        if name not in self.stored:
+            raise NotFound(f"there is no attestation {name}")
+        return (self.stored[name],)
+
     async def of_note(self, note: str, *, since: datetime | None = None) -> AsyncIterator[Attestation]:
         """Yield those that are old enough to be seen, as they were when the first was asked for."""
         for one in self._visible(note):

@@ -95,6 +95,12 @@ class Attestations(Protocol):
     async def delete(self, name: str) -> None:
         """Remove one; gone already is fine."""
 
+    async def get(self, name: str) -> tuple[Attestation, ...]:
+        """Return what is stored under a name, one for each signature.
+
+        Raises NotFound, Invalid (it is no attestation), Denied, Unavailable.
+        """
+
     def of_note(self, note: str, *, since: datetime | None = None) -> AsyncIterator[Attestation]:
         """Yield all attestations of a note, made at or after a time, in no order, from the store page by page.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from workers.adapters.google.connection import GRAFEAS, GoogleConnection
 from workers.adapters.google.errors import Errand
-from workers.failures import NotFound
+from workers.failures import Invalid, NotFound
 from workers.ports import Attestation
 
 CALL_SECONDS = 10.0
@@ -31,6 +31,15 @@ class GrafeasAttestations:
         listed = self._listed(note, f'has_suffix(resourceUrl, "{digest}")')
         found = [one async for one in listed if one.digest == digest]
         return tuple(sorted(found, key=lambda one: (one.created_at or _UNKNOWN, one.name or "")))
+
+    async def get(self, name: str) -> tuple[Attestation, ...]:
+        """Return the attestations of the occurrence. Raises Invalid when it is one of another kind."""
+        errand = _errand("read", name, "occurrences.get", _EDITOR, "write projects/PROJECT/occurrences/ID")
+        await self._google.prepare(GRAFEAS)
+        found = await self._google.call(GRAFEAS, "get_occurrence", {"name": name}, errand=errand, timeout=CALL_SECONDS)
+        if found.kind.name != "ATTESTATION":
+            raise Invalid(f"{name} is no attestation, it is an occurrence of kind {found.kind.name}: leave it alone")
+        return _attestations(found)
 
     async def of_note(self, note: str, *, since: datetime | None = None) -> AsyncIterator[Attestation]:
         """Yield all attestations of the note, page by page. The service cannot filter by time, so it is done here."""

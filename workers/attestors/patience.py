@@ -1,0 +1,34 @@
+"""Waits where the outside admits no more for now, and says so: for people, who see the work go on."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from workers.failures import QuotaExhausted
+from workers.ports import Clock
+
+Result = TypeVar("Result")
+_SHORTEST = timedelta(milliseconds=100)
+
+
+class Patience:
+    """Makes calls again once the quota allows it. *say* gets a line before each wait."""
+
+    def __init__(self, clock: Clock, say: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._say = say
+
+    async def make(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        """Make the call until the quota admits it. Raises QuotaExhausted after waiting for its deadline in vain."""
+        waited = timedelta()
+        while True:
+            try:
+                return await call()
+            except QuotaExhausted as quota:
+                wait = max(quota.after, _SHORTEST)
+                waited += wait
+                if waited > quota.deadline:
+                    raise
+                at = (self._clock.now() + wait).astimezone()
+                self._say(f"{quota}: waiting {wait.total_seconds():.0f} s, until {at:%H:%M:%S}")
+                await self._clock.sleep(wait)
