@@ -22,10 +22,12 @@ class Troubled(FakeAttestors):
     def __init__(self, *attestors: Attestor, **problems: SealaneError) -> None:
         super().__init__(*attestors)
         self._problems = problems
+        self.asked: list[str] = []
 
     async def get(self, name: str) -> Attestor:
         """Return the attestor, or raise what is the matter with it."""
         short = name.rpartition("/")[2]
+        self.asked.append(short)
         if short in self._problems:
             raise self._problems[short]
         return await super().get(name)
@@ -89,3 +91,5 @@ async def test_who_has_no_credentials_is_told_so_once() -> None:
 
     assert [(one.code, one.severity) for one in findings] == [("attestor-unchecked", "warning")]
     assert "this process has no Google credentials" in findings[0].sentence
+    assert isinstance(troubled.attestors, Troubled)
+    assert troubled.attestors.asked == ["good"]

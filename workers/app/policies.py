@@ -60,9 +60,18 @@ async def gather(
         async with gate:
             return await _attestor(name, ports)
 
-    answers = await asyncio.gather(*map(ask, names))
-    system = await system_policy(policy, ports.policies)
+    try:
+        # The first one alone: looking for credentials takes seconds where there are none.
+        answers = [await ask(name) for name in names[:1]]
+        answers += await asyncio.gather(*map(ask, names[1:]))
+    except _Outsider as problem:
+        return Facts(dict.fromkeys(names, AttestorFact("unknown", why=str(problem))), live=live, project=project)
+    system = await system_policy(policy, ports.policies) if policy.admission_whitelist_patterns else None
     return Facts(dict(zip(names, answers, strict=True)), live=live, system=system, project=project)
+
+
+class _Outsider(Exception):
+    """We are denied everything, which says nothing about any one attestor."""
 
 
 async def system_policy(policy: Policy, policies: Policies) -> Policy | None:
@@ -79,18 +88,21 @@ async def _attestor(name: str, ports: PolicyPorts) -> AttestorFact:
     try:
         attestor = await ports.attestors.get(name)
     except SealaneError as problem:
-        return AttestorFact(_answer(name, problem), why=str(problem))
+        if isinstance(problem, Denied) and not _is_about(name, problem):
+            raise _Outsider(str(problem)) from problem
+        return AttestorFact(_answer(problem), why=str(problem))
     try:
         await ports.notes.get(attestor.note)
     except SealaneError as problem:
-        answer = _answer(attestor.note, problem)
-        return AttestorFact("there", attestor=attestor, note=answer, note_why=str(problem))
+        return AttestorFact("there", attestor=attestor, note=_answer(problem), note_why=str(problem))
     return AttestorFact("there", attestor=attestor)
 
 
-def _answer(name: str, problem: SealaneError) -> Answer:
+def _is_about(name: str, problem: Denied) -> bool:
+    return name in str(problem) and "UNAUTHENTICATED" not in str(problem)
+
+
+def _answer(problem: SealaneError) -> Answer:
     if isinstance(problem, NotFound):
         return "missing"
-    # Who has no credentials at all is denied everything, which says nothing about this one.
-    is_about_it = name in str(problem) and "UNAUTHENTICATED" not in str(problem)
-    return "denied" if isinstance(problem, Denied) and is_about_it else "unknown"
+    return "denied" if isinstance(problem, Denied) else "unknown"
