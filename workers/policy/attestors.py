@@ -55,7 +55,7 @@ def _attestor(path: Path, name: str, fact: AttestorFact, policy: Policy, facts: 
             "attestor-without-keys",
             path,
             f"{name} has no public keys, so it accepts no attestation and no image passes",
-            f"add a key: sealane attestor ensure {name} --key KEY",
+            f"add a key: sealane attestor ensure {name} --key KEYREF",
         )
     for code, sentence, fix in key_problems(fact.attestor):
         kind = findings.warning if code in _WARNINGS else findings.error
@@ -69,7 +69,7 @@ def _note(path: Path, name: str, note: str, fact: AttestorFact) -> Iterator[Find
             "note-not-found",
             path,
             f"{name} reads the note {note}, which does not exist, so no attestation can be found",
-            f"make the note again: sealane attestor ensure {name}",
+            f"make the note again: sealane attestor ensure {name} --note {note}",
         )
     elif fact.note in {"denied", "unknown"}:
         yield findings.note(
