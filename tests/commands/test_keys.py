@@ -1,40 +1,58 @@
 """`sealane keys`: what it makes, takes in and shows, and what it never does."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from pysequoia import CipherSuite, Profile, Tsk
 from pysequoia.packet import PacketPile
+from typer.testing import CliRunner
 
 from tests.adapters.keys.secret_keys import PASSPHRASE, Gpg, openssl
 from tests.commands.command import Finished, Sealane
 from tests.contracts.google import RING, TOKEN, GoogleWorld, google_world
+from workers.__main__ import app
 from workers.adapters.keys.local import LocalSigningKeys
 from workers.adapters.keys.verifying import is_signature_of
+from workers.failures import Invalid, SealaneError
 
 PAYLOAD = b"payload"
 
 
 class Keys:
-    """The command on a folder of its own."""
+    """The command with a home of its own; in this process, since each of its own takes a second to start."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.sealane = Sealane("nats://127.0.0.1:1", folder / "nowhere", log_level="DEBUG")
-        self.sealane._environment |= {"HOME": str(folder), "CI_PASSPHRASE": PASSPHRASE, "CI_WRONG": "canary-wrong"}
+        self.environment = {
+            "HOME": str(folder),
+            "CI_PASSPHRASE": PASSPHRASE,
+            "CI_WRONG": "canary-wrong",
+            "SEALANE_NATS": "nats://127.0.0.1:1",
+            "SEALANE_DATA": str(folder / "nowhere"),
+        }
 
     async def __call__(self, *arguments: str) -> Finished:
         """Run `sealane keys …`; whatever comes of it, nothing private is written anywhere but into the folder."""
-        done = await self.sealane("keys", *arguments)
+        done = await asyncio.to_thread(CliRunner(env=self.environment).invoke, app, ["keys", *arguments])
+        if isinstance(problem := done.exception, SealaneError):
+            finished = Finished(2 if isinstance(problem, Invalid) else 1, done.stdout, str(problem))
+        else:
+            finished = Finished(done.exit_code, done.stdout, done.stderr)
+        self.require_silence(finished)
+        return finished
+
+    def require_silence(self, done: Finished) -> None:
+        """Find nothing private in what was written."""
         for text in (done.out, done.err):
             assert "canary" not in text
             assert "PRIVATE KEY" not in text
             # An armored OpenPGP secret key holds the public one, line by line.
             for file in (one for one in self.files() if one.suffix == ".pem"):
                 assert not [line for line in file.read_text().splitlines() if len(line) > 20 and line in text]
-        return done
 
     async def made(self, *arguments: str) -> dict[str, Any]:
         """Run it, expect success and return the record."""
@@ -123,7 +141,10 @@ async def test_what_is_there_is_never_overwritten_unawares(keys: Keys) -> None:
     assert (await keys("create", "--name", "ci", "--algorithm", "OPENPGP")).code == 2
     assert file.read_text() == before
 
-    record = await keys.made("create", "--name", "ci", "--algorithm", "OPENPGP", "--overwrite")
+    source = keys.folder / "source.asc"
+    source.touch(0o600)
+    source.write_text(str(Tsk.generate("ci", profile=Profile.RFC4880, cipher_suite=CipherSuite.P256)))
+    record = await keys.made("import", str(source), "--name", "ci", "--overwrite")
     assert [one.name for one in keys.files()] == ["ci.asc"]
     await require_signing(record)
 
@@ -191,8 +212,23 @@ async def test_what_was_typed_wrong_is_said_in_a_sentence(keys: Keys, arguments:
     """And nothing is made."""
     refused = await keys(*arguments)
 
+    assert sentence in refused.err
     assert (refused.code in {1, 2}, refused.out, keys.files()) == (True, "", [])
-    assert sentence in refused.err.replace("\n", " ")
+
+
+async def test_a_process_with_all_its_logs_tells_nobody(keys: Keys) -> None:
+    """At the level DEBUG, where a failure shows its stack: not the key, not its passphrase."""
+    sealane = Sealane("nats://127.0.0.1:1", keys.folder / "nowhere", log_level="DEBUG")
+    sealane._environment |= keys.environment
+    made = await sealane("keys", "create", "--name", "ci", "--passphrase", "env://CI_PASSPHRASE")
+    (file,) = keys.files()
+    refused = await sealane("keys", "import", str(file), "--name", "copy", "--passphrase", "env://CI_WRONG")
+
+    assert (made.code, refused.code) == (0, 2)
+    assert "Traceback" in refused.err
+    assert "sealane: the passphrase does not open the key in" in refused.err
+    for done in (made, refused):
+        keys.require_silence(done)
 
 
 async def test_shown_is_a_key_by_name_path_or_reference(keys: Keys) -> None:
@@ -222,7 +258,7 @@ async def cloud(tmp_path: Path) -> AsyncIterator[GoogleWorld]:
 @pytest.fixture
 def on_cloud(keys: Keys, cloud: GoogleWorld, tmp_path: Path) -> Keys:
     """Give the command the services."""
-    keys.sealane._environment |= {
+    keys.environment |= {
         "SEALANE_GOOGLE_ENDPOINT": f"127.0.0.1:{cloud.services.grpc_port}",
         "SEALANE_GOOGLE_TOKEN": f"file://{tmp_path}/token",
     }
