@@ -98,11 +98,13 @@ class LocalWorld:
         answer = await asyncio.to_thread(lambda: urlopen(request, timeout=10).read())  # noqa: S310 - loopback
         return json.loads(answer or b"{}")
 
-    async def start_worker(self, log: Path, environment: Mapping[str, str] | None = None) -> tuple[Process, float]:
-        """Start `sealane worker attest`, which writes to a new `log`; return it and the seconds until it was ready."""
+    async def start_worker(
+        self, log: Path, environment: Mapping[str, str] | None = None, *, worker: str = "attest"
+    ) -> tuple[Process, float]:
+        """Start `sealane worker …`, which writes to a new `log`; return it and the seconds until it was ready."""
         started = time.perf_counter()
         process = await spawn(
-            SEALANE, "worker", "attest", "--data", str(self.folder), environment=environment, errors=log
+            SEALANE, "worker", worker, "--data", str(self.folder), environment=environment, errors=log
         )
         await ready(process, log, lambda: log.exists() and READY in log.read_text())
         return process, time.perf_counter() - started

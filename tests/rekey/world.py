@@ -152,7 +152,7 @@ class World:
                 guard(self.keys, "keys"),
                 guard(self.attestors, "attestors"),
                 _Listing(self.attestations, self.border),  # type: ignore[arg-type] # a fake behind a border
-                GuardedLeases(self.claims, self.border),  # type: ignore[arg-type] # a fake behind a border
+                GuardedLeases(self.claims, self.border),
                 self.rates,
                 self.rules,
                 self.pace,

@@ -1,0 +1,311 @@
+"""The signing key of an attestor is rotated under many images, while the workers are killed.
+
+`python -m tests.bench.rotation [--images 200] [--kills 2] [--quota CALLS]`. Exits with 0 only if every image verifies
+with the new key, has exactly one attestation by it, and the attestor lists the old key no more.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from asyncio.subprocess import Process
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import unquote, urlencode
+from urllib.request import Request, urlopen
+
+from rich.console import Console
+from rich.table import Table
+
+from schemas.attestors import AttestorRotate, AttestorRotated
+from schemas.progress import ProgressMessage
+from tests.bench.census import tally
+from tests.bench.processes import clean_up_on_sigterm, ended
+from tests.bench.world import LocalWorld, local_world
+from workers.app.clouds import Clouds
+from workers.app.connecting import connect_as
+from workers.app.environment import load_settings
+from workers.attestors.listing import natural_id
+from workers.bus.entrance import check, enter
+from workers.bus.follow import follow
+from workers.bus.headers import DEAD_MESSAGE, DEAD_REASON
+from workers.bus.publisher import Publisher
+from workers.bus.streams import DEAD, EVENTS, PROGRESS
+from workers.ports import Attestations, AttestorAdmin, Attestors
+
+PATIENCE = 240.0
+WORKERS = ("attest", "rekey")
+_CREATED = "CreateOccurrence"
+_VALIDATED = "ValidateAttestationOccurrence"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to happen."""
+
+    images: int = 200
+    kills: int = 2
+    """How often all workers are killed with -9, evenly over the signing."""
+    quota: int | None = None
+    """Validations that are admitted in a minute; None for as many as there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What happened."""
+
+    plan: Plan
+    proven: int
+    """As `attestor.rotated` says."""
+    signed_once: int
+    """Images with exactly one attestation by the new key."""
+    verified: int
+    """Images of which Binary Authorization accepts that one."""
+    listed: tuple[str, ...]
+    """Keys of the attestor at the end."""
+    wanted: str
+    """The one that should be there."""
+    attestations: int
+    killed: int
+    """Processes."""
+    dead: tuple[str, ...]
+    looks: int
+    """How often the rotation was gone on with."""
+    calls: dict[str, int]
+    """Calls to Google during the rotation."""
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the rotation did all that it should, although it was disturbed as planned."""
+        counts = {self.proven, self.signed_once, self.verified}
+        return (
+            counts == {self.plan.images}
+            and self.attestations == 2 * self.plan.images
+            and self.listed == (self.wanted,)
+            and self.killed == self.plan.kills * len(WORKERS)
+            and not self.dead
+        )
+
+
+class Fleet:
+    """One process of each worker, all of which are killed and started again."""
+
+    def __init__(self, world: LocalWorld, logs: Path, rules: list[dict[str, str]]) -> None:
+        self.killed = 0
+        self._world, self._logs = world, logs
+        self._environment = {
+            "SEALANE_LEASE": "3",
+            "SEALANE_SIGNING_RULES": json.dumps(rules),
+            "SEALANE_ATTESTOR_AGE": "1",
+            "SEALANE_ROTATION": json.dumps({"settle": 3, "soonest": 1, "latest": 30}),
+        }
+        self._processes: list[Process] = []
+        self._started = 0
+
+    async def start(self) -> None:
+        """Start all of them."""
+        self._processes = list(await asyncio.gather(*map(self._one, WORKERS)))
+
+    async def kill(self) -> None:
+        """Kill all of them, and start all of them again."""
+        for process in self._processes:
+            process.kill()
+            await process.wait()
+            self.killed += 1
+        await self.start()
+
+    async def stop(self) -> None:
+        """End all of them."""
+        await asyncio.gather(*map(ended, self._processes))
+
+    async def _one(self, worker: str) -> Process:
+        self._started += 1
+        log = self._logs / f"{worker}-{self._started}.log"
+        process, _ = await self._world.start_worker(log, self._environment, worker=worker)
+        return process
+
+
+async def run(plan: Plan) -> Report:
+    """Attest, rotate, kill, count. Raises TimeoutError when it takes too long."""
+    async with local_world() as world:
+        images = await world.push_images("shop", plan.images)
+        old = world.endpoints["key"]
+        new = await asyncio.to_thread(_new_version, world, old)
+        rule = {"match": f"{world.endpoints['registry']}/**", "attestor": world.endpoints["attestor"], "key": old}
+        with TemporaryDirectory(prefix="sealane-rotation-") as logs:
+            fleet = Fleet(world, Path(logs), [rule | {"next_key": new}])
+            await fleet.start()
+            try:
+                await _attest(world, images)
+                before, started = Counter(await world.google_calls()), time.monotonic()
+                if plan.quota is not None:
+                    await world.tell_google({"quota": {_VALIDATED: [plan.quota, 60.0]}})
+                rotated = await _rotate(world, fleet, plan, before[_CREATED])
+                seconds = time.monotonic() - started
+            finally:
+                await fleet.stop()
+        calls = Counter(await world.google_calls()) - before
+        await world.tell_google({"quota": {_VALIDATED: [None]}})
+        return await _count(world, plan, images, rotated, fleet.killed, dict(calls), seconds, natural_id(new))
+
+
+def _new_version(world: LocalWorld, old: str) -> str:
+    """Make the next version of the signing key and return its name."""
+    key = old.rpartition("/cryptoKeyVersions/")[0]
+    headers = {"Host": "cloudkms.googleapis.com", "Authorization": f"Bearer {world.token}"}
+    address = f"{world.endpoints['google_rest']}/v1/{key}/cryptoKeyVersions"
+    request = Request(address, b"{}", headers | {"Content-Type": "application/json"})  # noqa: S310 - loopback
+    with urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
+        return str(json.load(answer)["name"])
+
+
+async def _attest(world: LocalWorld, images: Sequence[tuple[str, str]]) -> None:
+    """Have every image attested by the old key."""
+    for number, (repository, _) in enumerate(images):
+        await world.publish(repository, event_id=f"{number}")
+    async with asyncio.timeout(PATIENCE), connect_as("provisioner", world.folder) as admin:
+        while (now := await tally(admin.client, "attest")) is None or now.follow_ups < len(images) or now.left:  # noqa: ASYNC110 - the server has to be asked
+            await asyncio.sleep(0.1)
+
+
+async def _rotate(world: LocalWorld, fleet: Fleet, plan: Plan, created: int) -> AttestorRotated:
+    """Ask for the rotation, kill as planned, and wait for its end."""
+    body = AttestorRotate(attestor=world.endpoints["attestor"]).model_dump_json()
+    publisher = Publisher(world.connection)
+    await publisher.start()
+    try:
+        entry = check(AttestorRotate.event_type, body, source="/bench", event_id="rotation", actor="bench")
+        await enter(world.connection, publisher, entry)
+    finally:
+        await publisher.close()
+    patience = PATIENCE if plan.quota is None else PATIENCE + plan.images * 240.0 / plan.quota
+    async with asyncio.timeout(patience):
+        for kill in range(1, plan.kills + 1):
+            enough = created + plan.images * kill // (plan.kills + 1)
+            while (await world.google_calls()).get(_CREATED, 0) < enough:  # noqa: ASYNC110 - another process counts
+                await asyncio.sleep(0.02)
+            await fleet.kill()
+        async for stored in follow(world.connection, EVENTS, AttestorRotated.event_type):
+            return AttestorRotated.model_validate_json(stored.body)
+    raise AssertionError("unreachable")  # a live follower ends only with its deadline
+
+
+async def _count(
+    world: LocalWorld,
+    plan: Plan,
+    images: Sequence[tuple[str, str]],
+    rotated: AttestorRotated,
+    killed: int,
+    calls: dict[str, int],
+    seconds: float,
+    wanted: str,
+) -> Report:
+    occurrences = await asyncio.to_thread(_occurrences, world)
+    by_new = Counter(
+        occurrence["resourceUri"].rpartition("@")[2]
+        for occurrence in occurrences
+        if occurrence["attestation"]["signatures"][0]["publicKeyId"] == wanted
+    )
+    dead = [
+        f"{stored.headers[DEAD_REASON]}: {unquote(stored.headers[DEAD_MESSAGE])}"
+        async for stored in follow(world.connection, DEAD, "dead.>", live=False)
+    ]
+    said = [
+        ProgressMessage.model_validate_json(stored.body)
+        async for stored in follow(world.connection, PROGRESS, "progress.rekey.>", live=False)
+    ]
+    async with Clouds(load_settings(world.folder)) as clouds:
+        admin: AttestorAdmin = await clouds.port(AttestorAdmin)
+        record = await admin.read(world.endpoints["attestor"])
+        verified = await _verified(clouds, record.name, record.note, [digest for _, digest in images])
+    return Report(
+        plan=plan,
+        proven=rotated.images,
+        signed_once=sum(by_new[digest] == 1 for _, digest in images),
+        verified=verified,
+        listed=tuple(key.id for key in record.keys),
+        wanted=wanted,
+        attestations=len(occurrences),
+        killed=killed,
+        dead=tuple(dead),
+        looks=sum(message.kind == "result" for message in said),
+        calls=calls,
+        seconds=seconds,
+    )
+
+
+async def _verified(clouds: Clouds, attestor: str, note: str, digests: Sequence[str]) -> int:
+    """Ask Binary Authorization about every image, by its attestations as stored."""
+    attestations: Attestations = await clouds.port(Attestations)
+    attestors: Attestors = await clouds.port(Attestors)
+    verified = 0
+    for digest in digests:
+        found = await attestations.find(note, digest)
+        verdicts = [await attestors.validate(attestor, one, timeout=10) for one in found]
+        verified += any(verdict.result == "VERIFIED" for verdict in verdicts)
+    return verified
+
+
+def _occurrences(world: LocalWorld) -> list[dict[str, Any]]:
+    """List the note's occurrences over REST, all pages."""
+    found: list[dict[str, Any]] = []
+    token = ""
+    while True:
+        query = urlencode({"pageSize": 500, "pageToken": token})
+        address = f"{world.endpoints['google_rest']}/v1/{world.endpoints['note']}/occurrences?{query}"
+        headers = {"Host": "containeranalysis.googleapis.com", "Authorization": f"Bearer {world.token}"}
+        with urlopen(Request(address, headers=headers), timeout=30) as answer:  # noqa: S310 - loopback
+            page = json.load(answer)
+        found += page.get("occurrences", [])
+        token = page.get("nextPageToken", "")
+        if not token:
+            return found
+
+
+def show(report: Report) -> None:
+    """Print what happened."""
+    plan, calls = report.plan, report.calls
+    validated = calls.get(_VALIDATED, 0)
+    rows = (
+        ("images", plan.images),
+        ("validations admitted", "any number" if plan.quota is None else f"{plan.quota} a minute"),
+        ("killed with -9", f"{report.killed} processes, {plan.kills} times `attest` and `rekey`"),
+        ("proven, says attestor.rotated", report.proven),
+        ("verify, says Binary Authorization", report.verified),
+        ("with exactly one by the new key", report.signed_once),
+        ("attestations in the note", report.attestations),
+        ("keys of the attestor", ", ".join(key.rpartition("/cryptoKeys/")[2] for key in report.listed)),
+        ("looks of the rotation", report.looks),
+        ("validate, sign, create", f"{validated}, {calls.get('AsymmetricSign', 0)}, {calls.get(_CREATED, 0)}"),
+        ("lists of attestations", calls.get("ListNoteOccurrences", 0)),
+        ("dead letters", "\n".join(report.dead) or "none"),
+        ("seconds", f"{report.seconds:.1f}"),
+        ("rotated, nothing twice", "yes" if report.holds else "NO"),
+    )
+    table = Table(title="rotation", show_header=False)
+    for name, value in rows:
+        table.add_row(name, str(value))
+    Console(width=120).print(table)
+
+
+def main() -> None:
+    """Run once and say what happened."""
+    usual = Plan()
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.rotation", description=__doc__)
+    parser.add_argument("--images", type=int, default=usual.images)
+    parser.add_argument("--kills", type=int, default=usual.kills, help="how often all workers are killed")
+    parser.add_argument("--quota", type=int, default=usual.quota, help="validations a minute; default: any number")
+    clean_up_on_sigterm()
+    report = asyncio.run(run(Plan(**vars(parser.parse_args()))))
+    show(report)
+    sys.exit(0 if report.holds else 1)
+
+
+if __name__ == "__main__":
+    main()

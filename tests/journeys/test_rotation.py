@@ -1,0 +1,14 @@
+"""A signing key is rotated while its workers die; `python -m tests.bench.rotation` is the same with 200 images."""
+
+import pytest
+
+from tests.bench.rotation import Plan, run
+
+
+@pytest.mark.timeout(300)
+async def test_a_rotation_survives_its_workers_and_signs_nothing_twice() -> None:
+    """Both workers are killed twice: all verify with the new key, once each, and the old one is gone."""
+    report = await run(Plan(images=20, kills=2))
+
+    assert report.holds, report
+    assert report.killed == 4
