@@ -12,7 +12,7 @@ from workers.failures import Invalid, NotFound
 from workers.ports import Attestor, PublicKey
 from workers.signing import SigningRule
 
-COMMAND = f"gcloud container binauthz attestors public-keys add --attestor={ATTESTOR} --keyversion={KEY}"
+COMMAND = f"sealane attestor ensure {ATTESTOR} --key {KEY}"
 NEXT = KEY.replace("/1", "/2")
 FINGERPRINT = "0123456789ABCDEF0123456789ABCDEF01234567"
 PGP = PublicKey(FINGERPRINT, "OPENPGP", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nours")
@@ -100,7 +100,7 @@ def test_an_openpgp_key_is_chosen_by_its_fingerprint(signing: PublicKey) -> None
     attestor = attestor_with(replace(signing, id=KEY_ID), listed)
 
     assert chosen_key(attestor, PGP) == listed
-    with pytest.raises(Invalid, match="--pgp-public-key-file=FILE"):
+    with pytest.raises(Invalid, match=f"add it with `sealane attestor ensure {ATTESTOR} --key {FINGERPRINT}`"):
         chosen_key(attestor_with(signing), PGP)
 
 
@@ -111,13 +111,12 @@ def test_a_pkix_key_is_never_taken_for_an_openpgp_key(signing: PublicKey) -> Non
 
 
 def test_a_local_key_is_told_how_to_be_added(signing: PublicKey) -> None:
-    """Its public half goes through a file, with the algorithm as gcloud writes it."""
-    local = replace(signing, id="ni:///sha-256;x")
+    """By its reference, quoted for a shell."""
+    local, reference = replace(signing, id="ni:///sha-256;x"), "file:///ci.pem?passphrase=env://A&algorithm=ML_DSA_65"
     with pytest.raises(Invalid) as failure:
-        chosen_key(attestor_with(), local)
+        chosen_key(attestor_with(), local, reference)
 
-    assert "`sealane keys show`" in str(failure.value)
-    assert "--pkix-public-key-algorithm=ecdsa-p256-sha256" in str(failure.value)
+    assert f"add it with `sealane attestor ensure {ATTESTOR} --key '{reference}'`" in str(failure.value)
 
 
 def test_a_local_rsa_key_is_told_how_to_sign_as_it_is_listed() -> None:

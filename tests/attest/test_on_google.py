@@ -172,7 +172,7 @@ async def test_a_key_that_the_attestor_does_not_list_is_named(lane: Lane) -> Non
     (first,) = lane.rules.rules
     lane.rules = SigningRules.model_validate([rule(attestor=first.attestor, key=other)])
 
-    with pytest.raises(Invalid, match=f"public-keys add --attestor={first.attestor} --keyversion={other}"):
+    with pytest.raises(Invalid, match=f"sealane attestor ensure {first.attestor} --key {other}"):
         await lane.attest(ImagePushed(image=IMAGE))
 
 

@@ -4,10 +4,11 @@ Source: Binary Authorization's `AttestorPublicKey` (key ids are compared byte fo
 """
 
 from dataclasses import dataclass
+from shlex import quote
 
 from workers.attestors.listing import entries_of, natural_id
 from workers.failures import Invalid, PermanentError
-from workers.key_references import OPENPGP, is_kms_key
+from workers.key_references import is_kms_key
 from workers.ports import Attestor, PublicKey, SigningKeys
 from workers.signing import SigningRule
 
@@ -33,9 +34,9 @@ async def signing_key(rule: SigningRule, attestor: Attestor, keys: SigningKeys) 
             unreadable = problem
         else:
             if is_listed(attestor, coming):
-                return SigningKey(rule.next_key, chosen_key(attestor, coming))
+                return SigningKey(rule.next_key, chosen_key(attestor, coming, rule.next_key))
     try:
-        return SigningKey(rule.key, chosen_key(attestor, await keys.public_key(rule.key)))
+        return SigningKey(rule.key, chosen_key(attestor, await keys.public_key(rule.key), rule.key))
     except PermanentError as problem:
         if unreadable is None:
             raise
@@ -47,16 +48,17 @@ def is_listed(attestor: Attestor, signing: PublicKey) -> bool:
     return bool(entries_of(signing, attestor.keys))
 
 
-def chosen_key(attestor: Attestor, signing: PublicKey) -> PublicKey:
+def chosen_key(attestor: Attestor, signing: PublicKey, reference: str | None = None) -> PublicKey:
     """Return the attestor's public key that is the signing key's public half. Raises Invalid, saying what to do.
 
+    *reference* is how the signing rule names the key, for the sentence; its id when left out.
     The same key may be listed twice; the id that gcloud derives from the Cloud KMS name is preferred, as is the id that
     Binary Authorization itself derives from the public half of a local key.
     """
     if not attestor.keys:
         raise Invalid(
             f"attestor {attestor.name} has no public keys, so it accepts no attestation at all:"
-            f" {_add(attestor, signing)}"
+            f" {_add(attestor, reference or signing.id)}"
         )
     wanted = natural_id(signing.id)
     same = entries_of(signing, attestor.keys)
@@ -64,11 +66,11 @@ def chosen_key(attestor: Attestor, signing: PublicKey) -> PublicKey:
         if any(key.id == wanted for key in attestor.keys):
             raise Invalid(
                 f"attestor {attestor.name} lists the id {wanted} with another public key than {_place(signing)} holds:"
-                f" remove it there, then {_add(attestor, signing)}"
+                f" remove it there, then {_add(attestor, reference or signing.id)}"
             )
         raise Invalid(
             f"none of the {len(attestor.keys)} public keys of attestor {attestor.name} is that of {signing.id}:"
-            f" {_add(attestor, signing)}, or name another key in the signing rule"
+            f" {_add(attestor, reference or signing.id)}, or name another key in the signing rule"
         )
     usable = [key for key in same if key.algorithm == signing.algorithm]
     if not usable:
@@ -90,13 +92,5 @@ def _instead(signing: PublicKey, listed: str) -> str:
     return f"name a key of {listed}"
 
 
-def _add(attestor: Attestor, signing: PublicKey) -> str:
-    command = f"gcloud container binauthz attestors public-keys add --attestor={attestor.name}"
-    if is_kms_key(signing.id):
-        return f"add it with `{command} --keyversion={signing.id}`"
-    if signing.algorithm == OPENPGP:
-        options = "--pgp-public-key-file=FILE"
-    else:
-        word = signing.algorithm.lower().replace("_", "-")
-        options = f"--pkix-public-key-file=FILE --pkix-public-key-algorithm={word}"
-    return f"write its public half into a file with `sealane keys show`, then add it with `{command} {options}`"
+def _add(attestor: Attestor, reference: str) -> str:
+    return f"add it with `sealane attestor ensure {attestor.name} --key {quote(reference)}`"
