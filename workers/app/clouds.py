@@ -16,6 +16,7 @@ from workers.ports import (
     Attestors,
     Claims,
     Clock,
+    ImageInventory,
     Images,
     KeyMaker,
     Notes,
@@ -49,6 +50,7 @@ class Clouds:
             AttestorAdmin: self._attestor_admin,
             KeyMaker: self._key_maker,
             Attestors: self._attestors,
+            ImageInventory: self._image_inventory,
             Images: self._images,
             Notes: self._notes,
             Policies: self._policies,
@@ -149,6 +151,11 @@ class Clouds:
         from workers.adapters.google.attestor_admin import BinauthzAttestorAdmin  # noqa: PLC0415 - only where needed
 
         return BinauthzAttestorAdmin(await self._google())
+
+    async def _image_inventory(self) -> Any:
+        from workers.adapters.google.artifact_registry import ArtifactRegistry  # noqa: PLC0415 - only where needed
+
+        return ArtifactRegistry(await self._google())
 
     async def _notes(self) -> Any:
         from workers.adapters.google.notes import GrafeasNotes  # noqa: PLC0415 - only where a port needs it

@@ -7,7 +7,7 @@ errors of `workers.failures`, and no others. Times are seconds unless a `timedel
 from workers.ports.administration import AttestorAdmin, AttestorRecord, KeyMaker, Note, Notes
 from workers.ports.attestations import Attestation, Attestations, Attestor, Attestors, PublicKey, SigningKeys, Verdict
 from workers.ports.bus import Claims, Clock, Json, Lease, Progress, Rates
-from workers.ports.images import Images, ResolvedImage
+from workers.ports.images import ImageInventory, Images, ResolvedImage, StoredImage
 from workers.ports.policies import Policies
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Attestors",
     "Claims",
     "Clock",
+    "ImageInventory",
     "Images",
     "Json",
     "KeyMaker",
@@ -31,5 +32,6 @@ __all__ = [
     "Rates",
     "ResolvedImage",
     "SigningKeys",
+    "StoredImage",
     "Verdict",
 ]

@@ -59,6 +59,12 @@ GRAFEAS = Service(
     "grafeas.grafeas_v1.services.grafeas",
     "Grafeas",
 )
+ARTIFACTS = Service(
+    "Artifact Registry",
+    "artifactregistry.googleapis.com",
+    "google.cloud.artifactregistry_v1.services.artifact_registry",
+    "ArtifactRegistry",
+)
 SERVICES = (KMS, BINAUTHZ, VALIDATION, GRAFEAS)
 """Those that workers use: they are built before the first event needs them."""
 

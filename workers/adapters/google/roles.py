@@ -5,10 +5,21 @@ Source: the permissions of each call in Google's IAM reference, and gcloud's own
 
 from collections.abc import Iterable, Mapping
 
-from workers.ports import Attestations, AttestorAdmin, Attestors, Images, KeyMaker, Notes, Policies, SigningKeys
+from workers.ports import (
+    Attestations,
+    AttestorAdmin,
+    Attestors,
+    ImageInventory,
+    Images,
+    KeyMaker,
+    Notes,
+    Policies,
+    SigningKeys,
+)
 
 ROLES: Mapping[type, tuple[str, ...]] = {
     Images: ("roles/artifactregistry.reader",),
+    ImageInventory: ("roles/artifactregistry.reader",),
     KeyMaker: ("roles/cloudkms.admin",),
     SigningKeys: ("roles/cloudkms.signerVerifier",),
     Attestors: ("roles/binaryauthorization.attestorsViewer", "roles/binaryauthorization.attestorsVerifier"),
