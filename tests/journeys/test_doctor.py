@@ -35,14 +35,15 @@ def test_missing_workers_are_wrong(start: Start) -> None:
 
 
 def test_a_rule_whose_key_is_not_there_is_wrong(world: Up) -> None:
-    """A signing rule that names a key which does not exist is found before an image needs it."""
+    """A signing rule that names a key which does not exist is found before an image needs it; so is its next key."""
     key = f"{world.endpoints['key'].rpartition('/')[0]}/99"
-    rules = [{"match": "*/**", "attestor": world.endpoints["attestor"], "key": key}]
+    missing = "file:///nowhere/next.pem"
+    rules = [{"match": "*/**", "attestor": world.endpoints["attestor"], "key": key, "next_key": missing}]
     asked = sealane("doctor", "--json", "--data", str(world.data), SEALANE_SIGNING_RULES=json.dumps(rules))
 
     assert asked.returncode == 1
     wrong = [finding for finding in map(json.loads, asked.stdout.splitlines()) if not finding["good"]]
-    assert [finding["subject"] for finding in wrong] == [key]
+    assert {finding["subject"] for finding in wrong} == {key, missing}
 
 
 async def test_a_deleted_stream_is_found_and_mended(start: Start) -> None:

@@ -132,7 +132,8 @@ def _ports(clouds: Clouds, settings: Settings, wirings: dict[str, Wiring]) -> li
         asked += [_ask("images", access.host, _registry(clouds, access.host)) for access in settings.registries]
         if not settings.registries:
             asked.append(_ask("images", "SEALANE_REGISTRIES", _missing("no registry may be asked: list one there")))
-    for key in sorted({rule.key for rule in rules}) if SigningKeys in wanted else ():
+    signing = {key for rule in rules for key in (rule.key, rule.next_key) if key is not None}
+    for key in sorted(signing) if SigningKeys in wanted else ():
         asked.append(_ask("signing keys", key, _key(clouds, key)))
     for attestor in sorted({rule.attestor for rule in rules}) if Attestors in wanted else ():
         asked.append(_ask("attestors", attestor, _attestor(clouds, attestor)))
