@@ -20,7 +20,8 @@ from workers.failures import Invalid, SealaneError  # noqa: E402 - see above
 _GROUPS = (
     *("world", "local", "demo", "doctor"),
     *("publish", "follow", "dead", "line"),
-    *("images", "keys", "attestor", "policy", "roster", "worker"),
+    *("images", "attestation", "attestor", "rotation", "keys", "policy"),
+    *("roster", "worker"),
     *("streams", "schema", "settings"),
 )
 """The modules of `workers/commands` that register commands, in the order of `--help`; their neighbours only help."""

@@ -1,13 +1,14 @@
 """Sets attestors up as they are wanted: the note, the attestor and its keys, each only where it is not so already."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from workers.app.attestor_keys import known_key
 from workers.app.clouds import Clouds
 from workers.app.environment import load_settings
+from workers.app.images import UnsharedClaims, shared_claims
 from workers.attestors import amend
 from workers.attestors.names import project_of
 from workers.attestors.patience import Patience
@@ -19,6 +20,7 @@ from workers.ports import (
     AttestorAdmin,
     AttestorRecord,
     Attestors,
+    Claims,
     Clock,
     Images,
     Note,
@@ -48,6 +50,10 @@ class AttestorPorts:
     rules: SigningRules
     project: str
     """Id of the project in which this installation works."""
+    claims: Claims
+    """What the worker `attest` remembers."""
+    warning: str | None = None
+    """Why `claims` are not the worker's own, if they are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +72,15 @@ class Outcome:
 
 
 @asynccontextmanager
-async def attestor_ports(data: Path | None = None) -> AsyncIterator[AttestorPorts]:
-    """Open the ports. Nothing is asked yet."""
+async def attestor_ports(data: Path | None = None, *, claiming: bool = False) -> AsyncIterator[AttestorPorts]:
+    """Open the ports; with `claiming`, the claims are the workers' own where the bus can be reached."""
     settings = load_settings(data)
-    async with Clouds(settings) as clouds:
+    async with AsyncExitStack() as stack:
+        clouds = await stack.enter_async_context(Clouds(settings))
+        claims: Claims = UnsharedClaims()
+        warning = None
+        if claiming:
+            claims, _, warning = await shared_claims(settings, stack)
         yield AttestorPorts(
             admin=await clouds.port(AttestorAdmin),
             notes=await clouds.port(Notes),
@@ -81,6 +92,8 @@ async def attestor_ports(data: Path | None = None) -> AsyncIterator[AttestorPort
             clock=await clouds.port(Clock),
             rules=settings.signing_rules,
             project=settings.project,
+            claims=claims,
+            warning=warning,
         )
 
 

@@ -18,7 +18,18 @@ from workers.bus.permissions import OPERATOR
 from workers.bus.publisher import Publisher
 from workers.bus.rates import NatsRates
 from workers.failures import Denied, NotFound, QuotaExhausted, Unavailable
-from workers.ports import Attestations, Attestors, Claims, Clock, Images, Json, Lease, Rates, SigningKeys
+from workers.ports import (
+    Attestations,
+    Attestors,
+    Claims,
+    Clock,
+    ImageInventory,
+    Images,
+    Json,
+    Lease,
+    Rates,
+    SigningKeys,
+)
 from workers.settings import Settings
 from workers.signing import SigningRules
 
@@ -93,13 +104,20 @@ async def _unshared() -> AsyncIterator[Lease]:
 
 
 @asynccontextmanager
+async def image_inventory(data: Path | None = None) -> AsyncIterator[ImageInventory]:
+    """Open the port that lists what repositories hold."""
+    async with Clouds(load_settings(data)) as clouds:
+        yield await clouds.port(ImageInventory)
+
+
+@asynccontextmanager
 async def image_ports(data: Path | None = None, *, claiming: bool = False) -> AsyncIterator[ImagePorts]:
     """Open the ports; with `claiming`, the claim is the workers' own where the bus can be reached."""
     settings = load_settings(data)
     async with AsyncExitStack() as stack:
         clouds = await stack.enter_async_context(Clouds(settings))
         claims, rates, warning = (
-            await _shared(settings, stack) if claiming else (UnsharedClaims(), UnsharedRates(), None)
+            await shared_claims(settings, stack) if claiming else (UnsharedClaims(), UnsharedRates(), None)
         )
         yield ImagePorts(
             images=await clouds.port(Images),
@@ -111,17 +129,18 @@ async def image_ports(data: Path | None = None, *, claiming: bool = False) -> As
             clock=await clouds.port(Clock),
             rules=settings.signing_rules,
             project=settings.project,
-            warning=warning,
+            warning=None if warning is None else f"{warning}{_UNSHARED}",
         )
 
 
-async def _shared(settings: Settings, stack: AsyncExitStack) -> tuple[Claims, Rates, str | None]:
+async def shared_claims(settings: Settings, stack: AsyncExitStack) -> tuple[Claims, Rates, str | None]:
+    """Return the claims and rates of the worker `attest`, or lonely ones and why the bus cannot be reached."""
     if "nats" not in settings.model_fields_set:
-        return UnsharedClaims(), UnsharedRates(), f"no bus is configured (SEALANE_NATS){_UNSHARED}"
+        return UnsharedClaims(), UnsharedRates(), "no bus is configured (SEALANE_NATS)"
     try:
         connection = await open_bus(settings, OPERATOR)
     except (Unavailable, Denied, NotFound) as problem:
-        return UnsharedClaims(), UnsharedRates(), f"{problem}{_UNSHARED}"
+        return UnsharedClaims(), UnsharedRates(), str(problem)
     stack.push_async_callback(connection.close)
     publisher = Publisher(connection)
     await publisher.start()

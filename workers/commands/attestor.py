@@ -69,11 +69,11 @@ def ensure(
     async def work(ports: "AttestorPorts") -> None:
         from workers.app.attestors import Setup
 
-        setup = Setup(ports, _say, prune=prune, dry_run=dry_run)
+        setup = Setup(ports, say, prune=prune, dry_run=dry_run)
         for one in _wanted(ports.project, name, file, note=note, keys=keys, description=description, hint=hint):
             _write(await setup.ensure(one), dry_run=dry_run, as_json=as_json)
 
-    _run(work, data)
+    with_ports(work, data)
 
 
 @attestor.command("list", epilog=examples("sealane attestor list", "sealane attestor list --project acme --json"))
@@ -88,7 +88,7 @@ def list_attestors(
     async def work(ports: "AttestorPorts") -> list[dict[str, Any]]:
         from workers.app.attestor_views import listed
 
-        return await listed(ports, project or ports.project, _say)
+        return await listed(ports, project or ports.project, say)
 
     columns = {
         "ATTESTOR": lambda record: record["attestor"],
@@ -98,7 +98,7 @@ def list_attestors(
         "RULES": lambda record: len(record["rules"]) or "",
         "DESCRIPTION": lambda record: record["description"],
     }
-    write_records(_run(work, data), columns, as_json=as_json, empty="There are no attestors.")
+    write_records(with_ports(work, data), columns, as_json=as_json, empty="There are no attestors.")
 
 
 @attestor.command(epilog=examples("sealane attestor show built-by-ci", "sealane attestor show built-by-ci --json"))
@@ -112,9 +112,9 @@ def show(name: NAME, data: DATA = None, *, as_json: JSON = False) -> None:
         from workers.app.attestor_views import shown
         from workers.attestors.names import attestor_name
 
-        return await shown(ports, attestor_name(name, ports.project), _say)
+        return await shown(ports, attestor_name(name, ports.project), say)
 
-    record = _run(work, data)
+    record = with_ports(work, data)
     if as_json:
         write_json(record)
     else:
@@ -145,14 +145,12 @@ def remove(
             raise Invalid(f"{full} is not removed, since {'; '.join(required)}. --force removes it all the same")
         rules = rules_naming(ports, full)
         if rules:
-            _say(
-                f"signing rules name it, and will fail: {', '.join(f'{rule.number} ({rule.match})' for rule in rules)}"
-            )
+            say(f"signing rules name it, and will fail: {', '.join(f'{rule.number} ({rule.match})' for rule in rules)}")
         confirm(f"Remove {full}?", yes=yes)
-        gone = await removed(ports, full, _say)
+        gone = await removed(ports, full, say)
         return {"removed": gone.name, "note": gone.note, "keys": [key.id for key in gone.keys]}
 
-    record = _run(work, data)
+    record = with_ports(work, data)
     if as_json:
         write_json(record)
     else:
@@ -169,19 +167,21 @@ def confirm(question: str, *, yes: bool) -> None:
         typer.confirm(one_line(question), abort=True)
 
 
-def _run(work: "Callable[[AttestorPorts], Awaitable[Any]]", data: Path | None) -> Any:
+def with_ports(work: "Callable[[AttestorPorts], Awaitable[Any]]", data: Path | None, *, claiming: bool = False) -> Any:
+    """Open the ports, do the work, close them, and return its result. Raises what the work raises."""
     import asyncio
 
     from workers.app.attestors import attestor_ports
 
     async def run() -> Any:
-        async with attestor_ports(data) as ports:
+        async with attestor_ports(data, claiming=claiming) as ports:
             return await work(ports)
 
     return asyncio.run(run())
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Say a line to whoever looks on, beside what a program reads."""
     typer.echo(one_line(line), err=True)
 
 
@@ -216,7 +216,7 @@ def _write(outcome: "Outcome", *, dry_run: bool, as_json: bool) -> None:
             subject = repr(change.subject) if change.part == "description" else change.subject
             typer.echo(one_line(f"{did}: {change.part} {subject}{said}"))
     if outcome.advice:
-        _say(f"to do: {outcome.advice}")
+        say(f"to do: {outcome.advice}")
 
 
 def _print(record: dict[str, Any]) -> None:
