@@ -199,6 +199,16 @@ async def test_a_disabled_old_key_is_replaced_all_the_same(world: World) -> None
     await holds(world)
 
 
+async def test_a_local_old_key_that_is_gone_is_said_to_be(world: World) -> None:
+    """Nobody can tell its entry without it: that must not look as if there were nothing to do."""
+    world.rule(key="file:///run/keys/gone.pem")
+    world.list_keys(world.public(OLD, OLD_ID), world.public(NEW, NEW_ID))
+    with pytest.raises(Invalid, match="nobody can say which entry"):
+        await world.rotate()
+
+    assert world.listed == {OLD_ID, NEW_ID}
+
+
 async def test_other_keys_of_the_attestor_are_left_alone(world: World) -> None:
     """Only the key of the rule goes."""
     world.list_keys(world.public(OLD, OLD_ID), world.public(OTHER, OTHER_ID))
@@ -227,7 +237,9 @@ async def test_a_used_up_quota_is_waited_for_and_what_is_proven_is_not_proven_ag
     left = 100
     world.attestors.validate = limited  # type: ignore[method-assign,assignment] # a quota
     assert await world.look(ROTATE) is None
-    assert str(world.waits[-1]).startswith("100 of 120 images verified with the new key, done about")
+    assert str(world.waits[-1]).startswith(
+        "100 of 120 images verified with the new key and 20 attested by it, done about"
+    )
     assert world.waits[-1].after >= timedelta(seconds=61)
     before = left = 10_000
     rotated = await world.rotate()

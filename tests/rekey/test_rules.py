@@ -100,10 +100,11 @@ def test_what_would_be_no_succession_is_refused(world: World) -> None:
 
 def test_looks_are_further_apart_the_longer_it_takes() -> None:
     """Half of what it takes yet, between the soonest and the latest; ever longer while nothing happens."""
-    look = Look(NOW, total=1000, signed=400, proven=400, per_second=0.5)
+    look = Look(NOW, total=1000, signed=400, proven=400, per_second=0.4)
 
-    assert next_look(look, timedelta(0), PACE) == timedelta(minutes=10)
-    assert next_look(replace(look, signed=980, proven=980), timedelta(0), PACE) == timedelta(seconds=20)
+    assert next_look(look, timedelta(0), PACE) == timedelta(seconds=525)
+    assert next_look(replace(look, per_second=0.1), timedelta(0), PACE) == timedelta(minutes=10)
+    assert next_look(replace(look, signed=980, proven=980), timedelta(0), PACE) == timedelta(seconds=25)
     assert next_look(replace(look, per_second=0.0), timedelta(0), PACE) == PACE.soonest
     assert next_look(replace(look, per_second=0.0), timedelta(minutes=1), PACE) == timedelta(minutes=2)
     assert next_look(replace(look, per_second=0.0), timedelta(minutes=9), PACE) == PACE.latest
@@ -114,6 +115,9 @@ def test_the_sentence_says_how_far_it_is_and_when_it_will_be_done() -> None:
     look = Look(NOW, total=200, signed=137, proven=137)
 
     assert look.sentence == "137 of 200 images verified with the new key, done about 14:01 UTC"
+    assert replace(look, proven=100).sentence.startswith(
+        "100 of 200 images verified with the new key and 37 attested by it, done about 14:0"
+    )
     assert replace(look, signed=200, proven=200).sentence == "200 of 200 images verified with the new key"
     assert deadline(100_000, PACE) > timedelta(hours=50)
     assert named([str(number) for number in range(12)]).endswith("8, 9 and 2 more")

@@ -70,7 +70,7 @@ def publish(
         raise Invalid("--timeout says how long to --wait: give both, or neither")
     entries = _entries(event_type, file, assignments, event_id, source, run)
     try:
-        code = asyncio.run(_publish(entries, data, wait=wait, timeout=timeout, as_json=as_json))
+        code = asyncio.run(publish_entries(entries, data, wait=wait, timeout=timeout, as_json=as_json))
     except KeyboardInterrupt:
         if wait:
             go_on = f"`sealane tail {entries[0].envelope.run}` goes on following"
@@ -109,9 +109,10 @@ def _entries(
     return entries
 
 
-async def _publish(
+async def publish_entries(
     entries: "list[Entry]", data: Path | None, *, wait: bool, timeout: float | None, as_json: bool
 ) -> int:
+    """Store the events, say so, and with `wait` follow their runs; return the exit code."""
     from workers.app import connect_as
     from workers.bus.entrance import check_size, enter_all
     from workers.bus.follow import last_sequence

@@ -1,5 +1,6 @@
 """Proves image by image that Binary Authorization accepts what the new keys attested."""
 
+import math
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -40,8 +41,8 @@ class Prover:
         """How many images are proven, by earlier handlings and by this one."""
         return self.before + len(self.proven)
 
-    async def prove(self, ledger: Ledger, since: float) -> AsyncIterator[None]:
-        """Prove what was attested at `since` or later, oldest first; pause now and then, and at the end.
+    async def prove(self, ledger: Ledger, since: float, before: float = math.inf) -> AsyncIterator[None]:
+        """Prove what was attested from `since` to `before`, oldest first; pause now and then, and at the end.
 
         Ends early when its time is over. Raises QuotaExhausted, and what the ports raise.
         """
@@ -49,6 +50,8 @@ class Prover:
         todo = ledger.made_since(since)
         self.before = ledger.signed - len(todo)
         for number, (made, digest) in enumerate(todo, start=1):
+            if made > before:
+                break
             if await self.is_verified(digest):
                 self.proven[digest] = made
             else:

@@ -4,6 +4,7 @@ The order keeps every image admitted: the new key is listed; after everybody kno
 attested anew and each attestation proven; only then the old key goes. Whatever is in doubt keeps the old key.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,6 +12,7 @@ from datetime import timedelta
 from schemas.attestors import AttestorRotate
 from workers.attestors import amend
 from workers.failures import Invalid, NotYet, PermanentError, QuotaExhausted
+from workers.key_references import is_kms_key
 from workers.ports import (
     Attestations,
     AttestorAdmin,
@@ -28,6 +30,7 @@ from workers.rekey.ledger import Ledger
 from workers.rekey.proof import Prover
 from workers.rekey.pruning import prune
 from workers.rekey.rules import (
+    AT_ONCE,
     NAMED,
     Change,
     Look,
@@ -44,11 +47,9 @@ from workers.rekey.rules import (
 from workers.rotation import RotationPace
 from workers.signing import SigningRules
 
-AT_ONCE = 300
-"""Attestations asked for in one look: what is asked for already is not asked for twice within the half hour for which
-the bus knows its events, and no more wait there than are signed soon."""
 _HORIZON = timedelta(minutes=1)
-"""What is younger may be joined by something older which no list showed yet."""
+"""What is younger may be joined by something older which no list showed yet: it is proven once nothing is waited for,
+so that nothing needs to be proven twice."""
 
 
 @dataclass(slots=True)
@@ -94,6 +95,11 @@ class Rotation:
         try:
             old = await self.keys.public_key(succession.key)
         except PermanentError as problem:
+            if not is_kms_key(succession.key):
+                raise Invalid(
+                    f"{problem}; so nobody can say which entry of {self.event.attestor} it is: bring it back, or remove"
+                    " that entry by hand once `sealane attestor show` names no other use"
+                ) from problem
             self.progress.log(f"the old key cannot be read any more, so it goes by its name: {problem}")
         return Pair(succession, old, new)
 
@@ -150,9 +156,12 @@ class Rotation:
 
     async def _proven(self, ledger: Ledger, prover: Prover, journal: Journal, lease: Lease) -> QuotaExhausted | None:
         """Prove what is attested, until the time is over or the quota used up. Return why it stopped, if it did."""
+        before = math.inf
+        if any(True for _ in ledger.waiting()):
+            before = (self.clock.now() - _HORIZON).timestamp()
         async with self.progress.step("verify with the new key"):
             try:
-                async for _ in prover.prove(ledger, journal.proven_until):
+                async for _ in prover.prove(ledger, journal.proven_until, before):
                     self.progress.log(self._look(ledger, prover, journal).sentence)
                     await self._mark(journal.proven_to(prover.until, self.clock.now() - _HORIZON), lease)
             except QuotaExhausted as problem:

@@ -15,6 +15,9 @@ from workers.signing import SigningRules
 
 SECONDS_PER_IMAGE = 1.8
 """Three validations at 100 a minute: the old attestation, the new one, and its proof."""
+AT_ONCE = 300
+"""Attestations asked for in one look. What is asked for already is not asked for twice within the half hour for which
+the bus knows its events, so no more than these wait there."""
 NAMED = 10
 """Images that a sentence names."""
 
@@ -156,12 +159,17 @@ class Look:
         done = f"{self.proven} of {self.total} images verified with the new key"
         if self.proven >= self.total:
             return done
+        if self.signed > self.proven:
+            done += f" and {self.signed - self.proven} attested by it"
         return f"{done}, done about {self.at + self.remaining:%H:%M} UTC"
 
 
 def next_look(look: Look, last_wait: timedelta, pace: RotationPace) -> timedelta:
-    """Return how long to wait: half of what it takes yet, and ever longer while nothing happens."""
-    wanted = look.remaining / 2 if look.per_second else 2 * last_wait
+    """Return how long to wait: half of what it takes yet at most, and ever longer while nothing happens."""
+    wanted = 2 * last_wait
+    if look.per_second:
+        # Before what was asked for is all done, or there would be nothing to do.
+        wanted = min(look.remaining / 2, timedelta(seconds=0.7 * AT_ONCE / look.per_second))
     return min(max(wanted, pace.soonest), pace.latest)
 
 
