@@ -26,7 +26,7 @@ MOST_CHILDREN = 256
 
 _INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 _SCHEMA_1 = re.compile(r"application/vnd\.docker\.distribution\.manifest\.v1\+(?:json|prettyjws)")
-_IMAGE_CONFIGS = frozenset(
+IMAGE_CONFIGS = frozenset(
     {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
 )
 _EMPTY = "application/vnd.oci.empty.v1+json"
@@ -59,7 +59,7 @@ class Child:
         """What it is if it is no image, as far as the index says; None for an image, and for an index."""
         if kind := self.annotations.get(_REFERENCE_TYPE):
             return f"BuildKit's {kind}"
-        if self.artifact_type is not None and self.artifact_type not in _IMAGE_CONFIGS:
+        if self.artifact_type is not None and self.artifact_type not in IMAGE_CONFIGS:
             return f"an artifact of type {self.artifact_type}"
         if self.media_type not in MANIFEST_TYPES:
             return f"of the media type {self.media_type}, no image manifest"
@@ -97,14 +97,14 @@ class Manifest:
         An image that names a subject is an image: the subject says what it is about, not what it is. Config and layers
         decide, for cosign's signatures have the config of an image, but no layer that a runtime could mount.
         """
-        if self.artifact_type is not None and self.artifact_type not in _IMAGE_CONFIGS:
+        if self.artifact_type is not None and self.artifact_type not in IMAGE_CONFIGS:
             return f"an artifact of type {self.artifact_type}"
         if self.is_index:
             kinds = {child.artifact for child in self.children}
             return None if None in kinds else "an index that names no image"
         if self.config_type == _EMPTY:
             return "an artifact with an empty config"
-        if self.config_type not in _IMAGE_CONFIGS:
+        if self.config_type not in IMAGE_CONFIGS:
             return f"an artifact with the config {self.config_type}"
         if self.layer_types and not any(kind.startswith(_LAYERS) for kind in self.layer_types):
             return f"an artifact with layers of {', '.join(sorted(self.layer_types))}"

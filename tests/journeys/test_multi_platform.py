@@ -144,3 +144,25 @@ def test_an_index_gets_three_attestations_and_its_artifacts_none(world: Up, tmp_
         assert emitted == [], output
         assert sentence in output
     assert asyncio.run(attestations(world)) == expected
+
+
+def test_what_was_pushed_before_is_attested_on_request(world: Up, tmp_path: Path) -> None:
+    """Artifact Registry lists what was pushed since a date; the index is announced, its parts and artifacts are not."""
+    repository = f"{world.endpoints['registry']}/backlog/shop"
+    skopeo(world, write_layout(tmp_path / "index", INDEX), f"{repository}:1")
+    signature = write_layout(tmp_path / "sig", cosign_signature(repository, as_referrer=False))
+    skopeo(world, signature, f"{repository}:{COSIGN_TAG}.sig")
+    name = f"{world.endpoints['location']}/repositories/backlog"
+
+    done = sealane("attest", name, "--since", "2020-01-01", "--wait", "--json", "--data", str(world.data))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"1 image was pushed to {name} since 2020-01-01 00:00 UTC" in done.stderr
+    assert "2 are signed with their index; 1 is no image" in done.stderr
+    (result,) = [line for line in map(json.loads, done.stdout.splitlines()) if line["kind"] == "result"]
+    assert [ref["type"] for ref in result["emitted"]] == ["image.attested"] * 3
+    verified = sealane("verify", f"{repository}:1", "--data", str(world.data))
+    assert verified.returncode == 0, verified.stdout
+
+    later = sealane("attest", name, "--since", "2999-01-01", "--wait", "--data", str(world.data))
+    assert (later.returncode, later.stdout) == (0, "")
+    assert "0 images were pushed" in later.stderr

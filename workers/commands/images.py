@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,16 @@ LABELS = Annotated[
         "--label", metavar="NAME=VALUE", help="A label it was published with, for rules that ask. Repeatable."
     ),
 ]
+SINCE = Annotated[
+    datetime | None,
+    typer.Option(
+        "--since",
+        metavar="DATE",
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
+        help="Announce to the workers all that was pushed to a repository from then on (UTC).",
+    ),
+]
+WAIT = Annotated[bool, typer.Option("--wait", help="With --since: follow until all is over; exit 0 if nothing failed.")]
 OpenPorts = Callable[..., AbstractAsyncContextManager["ImagePorts"]]
 
 
@@ -45,6 +56,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "sealane attest europe-docker.pkg.dev/acme/apps/shop:1.4.2",
             "sealane attest gcr.io/acme/shop@sha256:… --attestor built-by-ci --json",
+            "sealane attest europe-docker.pkg.dev/acme/apps --since 2026-05-01 --wait",
         ),
     )(attest)
     app.command(
@@ -62,17 +74,30 @@ def attest(
     actor: ACTOR = None,
     environment: ENVIRONMENT = None,
     label: LABELS = None,
+    since: SINCE = None,
     data: DATA = None,
     *,
+    wait: WAIT = False,
     as_json: JSON = False,
 ) -> None:
     """Attest one image now, as the worker would.
 
     It is attested for every signing rule that wants it, an index with its platforms. Exit 0: it is attested. 1: it is
-    not. 2: the input is wrong.
+    not. 2: the input is wrong. With --since, IMAGE is a repository of Artifact Registry, and you are the publisher.
     """
     import asyncio
 
+    if since is not None:
+        from workers.commands.backlog import announce
+
+        if attestor is not None or actor is not None:
+            raise Invalid(
+                "--since leaves it to the workers, who know all rules and who you are: drop --attestor and --actor"
+            )
+        announce(image, since, environment, labels_of(label or []), data, wait=wait, as_json=as_json)
+        return
+    if wait:
+        raise Invalid("--wait follows what --since announces; one image is attested before the command ends")
     pushed = _pushed(image, environment, label or [])
     attested = asyncio.run(attest_now(pushed, attestor, data, actor=actor))
     records = [event.model_dump(mode="json") for event in attested]
@@ -193,13 +218,18 @@ def _pushed(image: str, environment: str | None, labels: list[str]) -> "ImagePus
     from schemas.images import ImagePushed
 
     _require_names(image, None)
-    pairs = [label.partition("=") for label in labels]
-    if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
-        raise Invalid(f"the label {wrong[0]!r} has no value: write --label NAME=VALUE")
     try:
-        return ImagePushed(image=image, environment=environment, labels={name: value for name, _, value in pairs})
+        return ImagePushed(image=image, environment=environment, labels=labels_of(labels))
     except ValidationError as error:
         raise Invalid(explain(ImagePushed, error)) from None
+
+
+def labels_of(typed: list[str]) -> dict[str, str]:
+    """Return labels by name. Raises Invalid for one without a value."""
+    pairs = [label.partition("=") for label in typed]
+    if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
+        raise Invalid(f"the label {wrong[0]!r} has no value: write --label NAME=VALUE")
+    return {name: value for name, _, value in pairs}
 
 
 def _image_ports() -> OpenPorts:
