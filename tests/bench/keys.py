@@ -60,8 +60,7 @@ async def measure(*, quick: bool) -> list[Figure]:
     figures: list[Figure] = []
     async with local_world() as world:
         with TemporaryDirectory(prefix="sealane-bench-") as place:
-            for kind in KINDS:
-                figures.append(await _kind(world, Path(place), kind, count))
+            figures += [await _kind(world, Path(place), kind, count) for kind in KINDS]
             most = max(most for figure in figures for most in figure.detail["calls_per_image"].values())
             figures.append(Figure(NAME, "most calls of one method, any kind", most, "per image", Bar("within", 1)))
             figures += await _quota(world, Path(place), quick=quick)
