@@ -22,19 +22,17 @@ from urllib.request import Request, urlopen
 from rich.console import Console
 from rich.table import Table
 
-from schemas.attestors import AttestorRotate, AttestorRotated
+from schemas.attestors import AttestorRotated
 from schemas.progress import ProgressMessage
 from tests.bench.census import tally
-from tests.bench.processes import clean_up_on_sigterm, ended
-from tests.bench.world import LocalWorld, local_world
+from tests.bench.processes import ChildFailedError, clean_up_on_sigterm, ended, spawn
+from tests.bench.world import SEALANE, LocalWorld, local_world
 from workers.app.clouds import Clouds
 from workers.app.connecting import connect_as
 from workers.app.environment import load_settings
 from workers.attestors.listing import natural_id
-from workers.bus.entrance import check, enter
 from workers.bus.follow import follow
 from workers.bus.headers import DEAD_MESSAGE, DEAD_REASON
-from workers.bus.publisher import Publisher
 from workers.bus.streams import DEAD, EVENTS, PROGRESS
 from workers.ports import Attestations, AttestorAdmin, Attestors
 
@@ -76,6 +74,8 @@ class Report:
     dead: tuple[str, ...]
     looks: int
     """How often the rotation was gone on with."""
+    said: tuple[str, ...]
+    """What the command said of how far it is."""
     calls: dict[str, int]
     """Calls to Google during the rotation."""
     seconds: float
@@ -146,13 +146,13 @@ async def run(plan: Plan) -> Report:
                 before, started = Counter(await world.google_calls()), time.monotonic()
                 if plan.quota is not None:
                     await world.tell_google({"quota": {_VALIDATED: [plan.quota, 60.0]}})
-                rotated = await _rotate(world, fleet, plan, before[_CREATED])
+                rotated, said = await _rotate(world, fleet, plan, before[_CREATED])
                 seconds = time.monotonic() - started
             finally:
                 await fleet.stop()
         calls = Counter(await world.google_calls()) - before
         await world.tell_google({"quota": {_VALIDATED: [None]}})
-        return await _count(world, plan, images, rotated, fleet.killed, dict(calls), seconds, natural_id(new))
+        return await _count(world, plan, images, rotated, said, fleet.killed, dict(calls), seconds, natural_id(new))
 
 
 def _new_version(world: LocalWorld, old: str) -> str:
@@ -174,26 +174,30 @@ async def _attest(world: LocalWorld, images: Sequence[tuple[str, str]]) -> None:
             await asyncio.sleep(0.1)
 
 
-async def _rotate(world: LocalWorld, fleet: Fleet, plan: Plan, created: int) -> AttestorRotated:
-    """Ask for the rotation, kill as planned, and wait for its end."""
-    body = AttestorRotate(attestor=world.endpoints["attestor"]).model_dump_json()
-    publisher = Publisher(world.connection)
-    await publisher.start()
-    try:
-        entry = check(AttestorRotate.event_type, body, source="/bench", event_id="rotation", actor="bench")
-        await enter(world.connection, publisher, entry)
-    finally:
-        await publisher.close()
+async def _rotate(world: LocalWorld, fleet: Fleet, plan: Plan, created: int) -> tuple[AttestorRotated, list[str]]:
+    """Rotate with the command, kill as planned, wait for its end; return the fact and what the command said."""
+    arguments = ("attestor", "rotate", world.endpoints["attestor"], "--wait", "--data", str(world.folder))
+    command = await spawn(SEALANE, *arguments)
+    saying = asyncio.create_task(command.communicate())
     patience = PATIENCE if plan.quota is None else PATIENCE + plan.images * 240.0 / plan.quota
-    async with asyncio.timeout(patience):
-        for kill in range(1, plan.kills + 1):
-            enough = created + plan.images * kill // (plan.kills + 1)
-            while (await world.google_calls()).get(_CREATED, 0) < enough:  # noqa: ASYNC110 - another process counts
-                await asyncio.sleep(0.02)
-            await fleet.kill()
-        async for stored in follow(world.connection, EVENTS, AttestorRotated.event_type):
-            return AttestorRotated.model_validate_json(stored.body)
-    raise AssertionError("unreachable")  # a live follower ends only with its deadline
+    try:
+        async with asyncio.timeout(patience):
+            for kill in range(1, plan.kills + 1):
+                enough = created + plan.images * kill // (plan.kills + 1)
+                while (await world.google_calls()).get(_CREATED, 0) < enough:  # noqa: ASYNC110 - another process counts
+                    await asyncio.sleep(0.02)
+                await fleet.kill()
+            output, errors = await asyncio.shield(saying)
+    finally:
+        await ended(command)
+        await saying
+    if command.returncode:
+        raise ChildFailedError(f"the command ended with {command.returncode}: {errors.decode()[-4000:]}")
+    async for stored in follow(world.connection, EVENTS, AttestorRotated.event_type, live=False):
+        lines = [line.partition(" → ")[0] for line in output.decode().splitlines()]
+        said = [line for line in lines if "images verified" in line]
+        return AttestorRotated.model_validate_json(stored.body), said
+    raise AssertionError("the command succeeded, but nothing was rotated")
 
 
 async def _count(
@@ -201,6 +205,7 @@ async def _count(
     plan: Plan,
     images: Sequence[tuple[str, str]],
     rotated: AttestorRotated,
+    said: list[str],
     killed: int,
     calls: dict[str, int],
     seconds: float,
@@ -216,7 +221,7 @@ async def _count(
         f"{stored.headers[DEAD_REASON]}: {unquote(stored.headers[DEAD_MESSAGE])}"
         async for stored in follow(world.connection, DEAD, "dead.>", live=False)
     ]
-    said = [
+    progress = [
         ProgressMessage.model_validate_json(stored.body)
         async for stored in follow(world.connection, PROGRESS, "progress.rekey.>", live=False)
     ]
@@ -234,7 +239,8 @@ async def _count(
         attestations=len(occurrences),
         killed=killed,
         dead=tuple(dead),
-        looks=sum(message.kind == "result" for message in said),
+        looks=sum(message.kind == "result" for message in progress),
+        said=tuple(said),
         calls=calls,
         seconds=seconds,
     )
@@ -284,6 +290,7 @@ def show(report: Report) -> None:
         ("looks of the rotation", report.looks),
         ("validate, sign, create", f"{validated}, {calls.get('AsymmetricSign', 0)}, {calls.get(_CREATED, 0)}"),
         ("lists of attestations", calls.get("ListNoteOccurrences", 0)),
+        ("said on the way", "\n".join(report.said[:8])),
         ("dead letters", "\n".join(report.dead) or "none"),
         ("seconds", f"{report.seconds:.1f}"),
         ("rotated, nothing twice", "yes" if report.holds else "NO"),

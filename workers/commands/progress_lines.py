@@ -8,6 +8,8 @@ from schemas.progress import EventRef, ProgressMessage
 from workers.bus.runs import Branch, Run
 from workers.commands.output import console, one_line, write_json
 
+_NAMED = 5
+"""Events that a line names."""
 _STYLES = {"done": "green", "dead": "bold red", "failed": "bold red", "retry": "yellow", "waiting": "yellow"}
 _MARKS = {"done": "✓", "dead": "✗", "failed": "✗", "retry": "…", "waiting": "…", "began": "·"}
 
@@ -116,7 +118,9 @@ def _step(name: str, state: str, seconds: float | None) -> tuple[str, str]:
 
 def _result(message: ProgressMessage) -> tuple[str, str]:
     outcome = message.outcome or "done"
-    emitted = ", ".join(reference(event) for event in message.emitted)
+    emitted = ", ".join(reference(event) for event in message.emitted[:_NAMED])
+    if (rest := len(message.emitted) - _NAMED) > 0:
+        emitted += f" and {rest} more"
     again = f", again at {message.retry_at.astimezone():%H:%M:%S}" if message.retry_at else ""
     why = f": {message.message}" if message.message else ""
     text = f"{_MARKS[outcome]} {outcome}{_took(message.seconds)}{again}{why}{f' → {emitted}' if emitted else ''}"
