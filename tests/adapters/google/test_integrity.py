@@ -171,3 +171,18 @@ async def test_an_occurrence_with_two_signatures_is_two_attestations(world: Goog
 
     assert first.name == second.name
     assert (first.key_id, second.key_id) == ("ni:///sha-256;one", "ni:///sha-256;two")
+
+
+async def test_what_is_no_attestation_is_left_alone(world: GoogleWorld) -> None:
+    """Somebody who deletes by name never deletes what a scanner found out."""
+    note = {"vulnerability": {"severity": "HIGH"}}
+    await world.administer(GRAFEAS, "create_note", {"parent": "projects/acme", "note_id": "cve", "note": note})
+    occurrence = {
+        "note_name": "projects/acme/notes/cve",
+        "resource_uri": "https://gcr.io/acme/shop@sha256:" + "a" * 64,
+        "vulnerability": {"package_issue": []},
+    }
+    made = await world.administer(GRAFEAS, "create_occurrence", {"parent": "projects/acme", "occurrence": occurrence})
+
+    with pytest.raises(Invalid, match="is no attestation, it is an occurrence of kind VULNERABILITY"):
+        await GrafeasAttestations(world.connection).get(made.name)

@@ -170,3 +170,12 @@ async def test_the_attestations_of_a_missing_note_are_not_found(place: Place) ->
     """None is not the same as no note."""
     with pytest.raises(NotFound, match="projects/acme/notes/missing"):
         await anext(aiter(place.attestations.of_note(f"{PROJECT}/notes/missing")))
+
+
+async def test_what_is_stored_is_got_by_its_name(place: Place) -> None:
+    """At once, without waiting for lists; a name that is none is not found."""
+    stored = await create(place, GOOD)
+
+    assert await place.attestations.get(str(stored.name)) == (stored,)
+    with pytest.raises(NotFound, match="projects/acme/occurrences/missing"):
+        await place.attestations.get("projects/acme/occurrences/missing")
