@@ -15,6 +15,7 @@ from schemas.images import ImagePushed
 from tests.attest.whole_lane import PASSWORD, SECRETS, WholeLane, whole_lane
 from tests.bus.lane import until
 from workers.bus import headers as names
+from workers.local.registry import Image, build_image, build_index
 
 NO_DIGEST = "sha256:" + "b" * 64
 
@@ -52,6 +53,10 @@ async def _bad_inputs(whole: WholeLane) -> dict[str, tuple[ImagePushed, str]]:
     await whole.rule("keyless", listed=False)
     _, note = await whole.rule("noteless")
     await whole.google.delete_note(note)
+    await whole.rule("indexes")
+    nested = build_index([build_index([build_image([{"n": b"1"}])])])
+    sparse = build_index([build_image([{"n": b"2"}])])
+    odd = Image("application/vnd.acme.odd+json", b'{"schemaVersion": 2}')
     host, good = whole.registry.host, whole.push("apps/shop")
     return {
         "absent": (ImagePushed(image=f"{host}/apps/nowhere:1"), f"{host} has no image apps/nowhere 1"),
@@ -64,6 +69,9 @@ async def _bad_inputs(whole: WholeLane) -> dict[str, tuple[ImagePushed, str]]:
         "realm": (ImagePushed(image=f"{whole.hostile.host}/apps/shop:1"), "elsewhere.example"),
         "disabled": (whole.push("disabled/shop"), "gcloud kms keys versions enable 1"),
         "keyless": (whole.push("keyless/shop"), "has no public keys, so it accepts no attestation at all"),
+        "nested": (whole.store("indexes/nested", nested), "names another index, sha256:"),
+        "sparse": (whole.store("indexes/sparse", sparse), "does not hold: push all platforms, as in `skopeo copy"),
+        "odd": (whole.store("indexes/odd", odd), "is of the unknown media type 'application/vnd.acme.odd+json'"),
         "noteless": (whole.push("noteless/shop"), f"the attestations of {note}, it does not exist"),
     }
 
@@ -90,6 +98,24 @@ async def test_every_bad_input_is_a_dead_letter_with_its_sentence(
     shown = [await whole.everything(), caplog.text, traced]
     assert all("fine" in text for text in shown[::2])
     assert [secret for secret in SECRETS for text in shown if secret in text] == []
+
+
+async def test_who_published_is_learned_from_the_envelope(whole: WholeLane, secret: Path) -> None:
+    """The principal whom the door wrote down counts; what the event's body says of anybody does not."""
+    _, note = await whole.rule("apps", actor="ci@*")
+    event = whole.push("apps/shop")
+    forged = event.model_copy(update={"labels": {"actor": "ci@acme.example"}})
+    await whole.lane.publish(forged, event_id="stranger", headers={"ce-actor": "somebody@acme.example"})
+
+    async with whole.working(secret):
+        await until(lambda: _finished(whole, 1), within=60, what="the first is done")
+        assert await whole.stored(note, event) == ()
+        await whole.lane.publish(event, event_id="ci", headers={"ce-actor": "ci@acme.example"})
+        await until(lambda: _finished(whole, 2), within=60, what="the second is done")
+
+    assert len(await whole.stored(note, event)) == 1
+    said = [line for result in await whole.lane.results() for line in result.get("logs", ())]
+    assert said == ["not signed: rule 1 wants actor 'ci@*', the event's is 'somebody@acme.example'"]
 
 
 async def test_a_registry_that_is_down_is_asked_again_until_it_is_back(whole: WholeLane, secret: Path) -> None:

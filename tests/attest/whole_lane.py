@@ -22,7 +22,7 @@ from workers.bus.publisher import Publisher
 from workers.bus.rates import NatsRates
 from workers.bus.rooms import wiring
 from workers.local.nats import NatsServer
-from workers.local.registry import Faults, Registry, build_image
+from workers.local.registry import Faults, Image, Registry, build_image
 from workers.local.registry.storage import Storage, StoredManifest
 from workers.ports import Attestation, Attestations, Attestors, Claims, Clock, Images, Rates, SigningKeys
 from workers.registries import RegistryAccess
@@ -40,24 +40,27 @@ class WholeLane:
         self.lane, self.google, self.registry, self.hostile = lane, google, registry, hostile
         self.host = registry.host
         self._storage = Storage(data)
-        self._rules: list[dict[str, str]] = []
+        self._rules: list[dict[str, Any]] = []
         self.keys = KmsSigningKeys(google.connection)
         self.attestations = GrafeasAttestations(google.connection, read_lag=timedelta(seconds=0.2))
         self.note = ""
 
-    async def rule(self, path: str, *, listed: bool = True) -> tuple[str, str]:
-        """Let images below `path` be signed by a key and attestor of their own; return (key, note)."""
+    async def rule(self, path: str, *, listed: bool = True, **wanted: Any) -> tuple[str, str]:
+        """Let images below `path` be signed by a key and attestor of their own, if `wanted`; return (key, note)."""
         key, note = await self.google.key(path), await self.google.note(path)
         public = await self.keys.public_key(key)
         attestor = await self.google.attestor(
             path, note, *([replace(public, id=f"//cloudkms.googleapis.com/v1/{key}")] if listed else [])
         )
-        self._rules.append({"match": f"*/{path}/**", "attestor": attestor, "key": key})
+        self._rules.append({"match": f"*/{path}/**", "attestor": attestor, "key": key} | wanted)
         return key, note
 
     def push(self, path: str, content: str = "x") -> ImagePushed:
         """Put an image at PATH:1 and return the event that announces it."""
-        image = build_image([{"etc/name": content.encode()}])
+        return self.store(path, build_image([{"etc/name": content.encode()}]))
+
+    def store(self, path: str, image: Image) -> ImagePushed:
+        """Put a manifest at PATH:1, whether its parts are there or not, and return the event that announces it."""
         self._storage.put_manifest(path, StoredManifest(image.digest, image.media_type, image.manifest))
         self._storage.put_tag(path, "1", image.digest)
         return ImagePushed(image=f"{self.host}/{path}:1", digest=image.digest)
