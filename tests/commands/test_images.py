@@ -27,8 +27,8 @@ class Box:
         self.digest = digest
         self.folder = world.folder
 
-    async def __call__(self, *arguments: str, bus: bool = True) -> Finished:
-        """Run a command on the world; without the bus, nobody answers where it should be."""
+    async def __call__(self, *arguments: str, bus: bool = True, **wanted: object) -> Finished:
+        """Run a command on the world; without the bus, nobody answers where it should be, and the rules want more."""
         place = ("--data", str(self.folder.root)) if bus else ()
         sealane = Sealane("nats://127.0.0.1:1", self.folder.root / "nowhere")
         if not bus:
@@ -37,7 +37,7 @@ class Box:
                 "SEALANE_GOOGLE_ENDPOINT": endpoints["google_grpc"],
                 "SEALANE_GOOGLE_TOKEN": f"file://{endpoints['token']}",
                 "SEALANE_REGISTRIES": json.dumps(endpoints["registries"]),
-                "SEALANE_SIGNING_RULES": json.dumps(endpoints["signing_rules"]),
+                "SEALANE_SIGNING_RULES": json.dumps([one | wanted for one in endpoints["signing_rules"]]),
             }
         return await sealane(*arguments, *place)
 
@@ -100,6 +100,21 @@ async def test_without_a_bus_it_goes_on_with_a_warning(box: Box) -> None:
     assert done.code == 0, done.err
     assert "warning: no NATS server answers at nats://127.0.0.1:1" in done.err
     assert "going on without the claim" in done.err
+    assert len(await box.stored()) == 1
+
+
+async def test_what_a_rule_asks_of_a_publication_can_be_typed(box: Box) -> None:
+    """Who types is the publisher unless said otherwise; what is missed is said, and nothing is stored."""
+    wanted = {"actor": "ci@*", "environment": "production", "labels": {"git.branch": "main"}}
+    refused = await box("attest", box.image, bus=False, **wanted)
+    told = ("--actor", "ci@acme.example", "--environment", "production", "--label", "git.branch=main")
+    stored_before = await box.stored()
+    done = await box("attest", box.image, *told, bus=False, **wanted)
+
+    assert (refused.code, done.code) == (1, 0), refused.err + done.err
+    assert "not signed: rule 1 wants actor 'ci@*', the event's is 'operator/" in refused.err
+    assert "not signed: rule 1 wants label git.branch 'main', the event has none" in refused.err
+    assert stored_before == ()
     assert len(await box.stored()) == 1
 
 
