@@ -10,17 +10,21 @@ from typing import Any, cast
 import pytest
 
 from tests.contracts.attestor_admin.public_keys import public_key
+from tests.contracts.google import google_world
 from tests.fakes.attestations import FakeAttestations
 from tests.fakes.attestor_admin import FakeAttestorAdmin
 from tests.fakes.attestors import FakeAttestors
 from tests.fakes.clock import FakeClock
 from tests.fakes.notes import FakeNotes
 from tests.fakes.signing_keys import FakeSigningKeys
+from workers.adapters.clock import SystemClock
+from workers.adapters.google.attestor_admin import BinauthzAttestorAdmin
+from workers.adapters.google.notes import GrafeasNotes
 from workers.app.attestor_views import requirements, shown
 from workers.app.attestors import AttestorPorts, Outcome, Setup
 from workers.app.images import UnsharedClaims
 from workers.attestors.wanted import WantedAttestor, WantedKey, wanted_attestor
-from workers.failures import Denied, Invalid, QuotaExhausted, Unavailable
+from workers.failures import Denied, Invalid, NotFound, QuotaExhausted, Unavailable
 from workers.policy.model import AdmissionRule, Policy
 from workers.ports import AttestorRecord, Images, Note, Policies
 from workers.signing import SigningRules
@@ -254,3 +258,54 @@ async def test_a_policy_that_requires_an_attestor_is_named() -> None:
 
     desk.policy = Denied("not for us")
     assert await requirements(desk.ports, NAME) == ["whether the policy of acme requires it cannot be said: not for us"]
+
+
+async def test_a_key_may_be_a_reference_a_name_or_a_file(tmp_path: Path) -> None:
+    """A public key's file says its algorithm after a question mark, as a reference does."""
+    rsa = public_key("RSA_SIGN_PKCS1_2048_SHA256")
+    (tmp_path / "rsa.pub").write_text(rsa.pem)
+    desk = Desk()
+    option = "?algorithm=RSA_SIGN_PKCS1_2048_SHA256"
+    await desk.ensure(wanted(f"gcp-kms://{KMS}", f"rsa.pub{option}", folder=tmp_path))
+    again = await desk.ensure(wanted(f"file://{tmp_path}/rsa.pub{option}"))
+    listed = desk.admin.records[NAME].keys
+
+    assert [key.algorithm for key in listed] == ["ECDSA_P256_SHA256", rsa.algorithm]
+    found = next(change for change in again.changes if change.part == "key")
+    assert (found.did, found.subject) == ("as wanted", listed[1].id)
+
+
+@pytest.mark.parametrize(
+    ("key", "failure", "sentence"),
+    [
+        (WantedKey(key="no-such-name"), NotFound, "there is no key 'no-such-name'"),
+        (WantedKey(key=KMS, algorithm="ML_DSA_65"), Invalid, "brings its own algorithm"),
+        (WantedKey(key="-----BEGIN PRIVATE KEY-----"), Invalid, "a key itself is never typed"),
+        (WantedKey(pem="-----BEGIN PRIVATE KEY-----"), Invalid, "the key in --key holds a private key"),
+    ],
+)
+async def test_a_key_that_is_none_is_said(key: WantedKey, failure: type[Exception], sentence: str) -> None:
+    """Never repeating what might be a secret."""
+    with pytest.raises(failure) as problem:
+        await Desk().ensure(WantedAttestor(NAME, keys=(key,)))
+    assert sentence in str(problem.value)
+
+
+async def test_many_attestors_are_made_at_the_pace_that_the_service_admits(tmp_path: Path) -> None:
+    """On the real protocol: the refusal says when it goes on, and none is left out."""
+    (tmp_path / "ci.pub").write_text(public_key("ECDSA_P256_SHA256").pem)
+    said: list[str] = []
+    async with google_world(tmp_path) as world:
+        world.faults.quota("CreateAttestor", 2, per=1.0)
+        ports = replace(
+            Desk().ports,
+            admin=BinauthzAttestorAdmin(world.connection),
+            notes=GrafeasNotes(world.connection),
+            clock=SystemClock(),
+        )
+        for number in range(5):
+            await Setup(ports, said.append).ensure(wanted("ci.pub", name=f"ci-{number}", folder=tmp_path))
+        made = await ports.admin.list("projects/acme")
+
+    assert [len(one.keys) for one in made] == [1] * 5
+    assert "the quota to make the attestor projects/acme/attestors/ci-2 in Binary Authorization is used up" in said[0]

@@ -124,7 +124,7 @@ class AttestationDesk:
 
     async def _stored(self, note: str, digest: str | None, since: datetime | None) -> AsyncIterator[Attestation]:
         if digest is None:
-            async for one in self._ports.attestations.of_note(note, since=since):
+            async for one in self._patience.follow(partial(self._ports.attestations.of_note, note, since=since)):
                 yield one
             return
         for one in await self._patience.make(lambda: self._ports.attestations.find(note, digest)):

@@ -1,6 +1,6 @@
 """Waits where the outside admits no more for now, and says so: for people, who see the work go on."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
 
@@ -25,10 +25,27 @@ class Patience:
             try:
                 return await call()
             except QuotaExhausted as quota:
-                wait = max(quota.after, _SHORTEST)
-                waited += wait
-                if waited > quota.deadline:
-                    raise
-                at = (self._clock.now() + wait).astimezone()
-                self._say(f"{quota}: waiting {wait.total_seconds():.0f} s, until {at:%H:%M:%S}")
-                await self._clock.sleep(wait)
+                waited += await self._waited(quota, waited)
+
+    async def follow(self, listing: Callable[[], AsyncIterator[Result]]) -> AsyncIterator[Result]:
+        """Yield what is listed, each once, beginning anew where the quota cut it short. Raises as `make` does."""
+        waited, seen = timedelta(), set[Result]()
+        while True:
+            try:
+                async for one in listing():
+                    if one not in seen:
+                        seen.add(one)
+                        yield one
+            except QuotaExhausted as quota:
+                waited += await self._waited(quota, waited)
+            else:
+                return
+
+    async def _waited(self, quota: QuotaExhausted, before: timedelta) -> timedelta:
+        wait = max(quota.after, _SHORTEST)
+        if before + wait > quota.deadline:
+            raise quota
+        at = (self._clock.now() + wait).astimezone()
+        self._say(f"{quota}: waiting {wait.total_seconds():.0f} s, until {at:%H:%M:%S}")
+        await self._clock.sleep(wait)
+        return wait
