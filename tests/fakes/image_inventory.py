@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from workers.failures import Invalid, NotFound
+from workers.failures import Denied, Invalid, NotFound
 from workers.ports import StoredImage
 
 
@@ -13,6 +13,8 @@ class FakeImageInventory:
 
     def __init__(self) -> None:
         self.repositories: dict[str, dict[str, StoredImage]] = {}
+        self.denied: set[str] = set()
+        """Repositories that we may not list."""
 
     def put(self, repository: str, *images: StoredImage) -> None:
         """Store images; one that is there already is replaced."""
@@ -22,6 +24,8 @@ class FakeImageInventory:
         """Yield what was put there, since the time."""
         if not re.fullmatch(r"projects/[^/\s]+/locations/[^/\s]+/repositories/[^/\s]+", repository):
             raise Invalid(f"{repository!r} is no repository")
+        if repository in self.denied:
+            raise Denied(f"we may not list {repository}: grant roles/artifactregistry.reader")
         if repository not in self.repositories:
             raise NotFound(f"there is no repository {repository}")
         for _, image in sorted(self.repositories[repository].items()):

@@ -14,7 +14,7 @@ from tests.fakes.image_inventory import FakeImageInventory
 from workers.adapters.google import artifact_registry
 from workers.adapters.google.artifact_registry import ArtifactRegistry
 from workers.adapters.google.connection import GoogleConnection
-from workers.failures import Invalid, NotFound
+from workers.failures import Denied, Invalid, NotFound
 from workers.local.google import GoogleServices, ServedRegistry
 from workers.local.registry import Image, Registry, build_image, build_index, push, write_layout
 from workers.ports import ImageInventory, StoredImage
@@ -34,6 +34,8 @@ class Place:
     inventory: ImageInventory
     host: str
     put: Callable[[str, Image], Awaitable[None]]
+    deny: Callable[[str], None]
+    """Take the permission to list a repository."""
 
     async def listed(self, repository: str = APPS, *, since: datetime | None = None) -> dict[str, StoredImage]:
         """Return what is listed, by address without the host."""
@@ -54,7 +56,7 @@ async def _memory(_: Path) -> AsyncIterator[Place]:
             stored = StoredImage(uri, part.media_type, tags, datetime.now(UTC), artifact_type, children)
             inventory.put(f"{LOCATION}/repositories/{path.partition('/')[0]}", stored)
 
-    yield Place(inventory, "registry.example", put)
+    yield Place(inventory, "registry.example", put, inventory.denied.add)
 
 
 @asynccontextmanager
@@ -73,7 +75,7 @@ async def _artifact_registry(folder: Path) -> AsyncIterator[Place]:
         async with GoogleServices(folder / "google", token=TOKEN, registry=served) as services:
             google = GoogleConnection(f"127.0.0.1:{services.grpc_port}", f"file://{token}")
             try:
-                yield Place(ArtifactRegistry(google), registry.host, put)
+                yield Place(ArtifactRegistry(google), registry.host, put, services.faults.deny)
             finally:
                 await google.close()
 
@@ -146,6 +148,15 @@ async def test_only_the_repository_is_listed(place: Place) -> None:
     await place.put("more/shop:1", SHOP)
 
     assert set(await place.listed()) == {f"apps/shop@{SHOP.digest}"}
+
+
+async def test_a_repository_that_we_may_not_list_is_denied(place: Place) -> None:
+    """An empty answer would look like nothing to sign."""
+    await place.put("apps/shop:1", SHOP)
+    place.deny(APPS)
+
+    with pytest.raises(Denied, match=f"{APPS}.*roles/artifactregistry.reader"):
+        await place.listed()
 
 
 async def test_a_missing_repository_is_not_found(place: Place) -> None:
