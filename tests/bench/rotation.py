@@ -195,7 +195,7 @@ async def _rotate(world: LocalWorld, fleet: Fleet, plan: Plan, created: int) -> 
         raise ChildFailedError(f"the command ended with {command.returncode}: {errors.decode()[-4000:]}")
     async for stored in follow(world.connection, EVENTS, AttestorRotated.event_type, live=False):
         lines = [line.partition(" → ")[0] for line in output.decode().splitlines()]
-        said = [line for line in lines if "images verified" in line]
+        said = [line for line in lines if "images verified" in line and "…" not in line]
         return AttestorRotated.model_validate_json(stored.body), said
     raise AssertionError("the command succeeded, but nothing was rotated")
 

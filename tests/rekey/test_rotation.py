@@ -90,7 +90,7 @@ async def test_an_image_that_cannot_be_signed_keeps_the_old_key_and_is_named(wor
 
     last = world.waits[-1]
     assert world.listed == {OLD_ID, NEW_ID}
-    assert str(last).startswith("6 of 7 images verified with the new key; the old key stays")
+    assert str(last).startswith("6 of 7 images verified with the new key; nothing more was attested")
     assert uri_of("shop-3") in str(last)
     assert "sealane dead list --worker attest" in str(last)
     assert last.after == world.pace.latest

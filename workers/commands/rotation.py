@@ -60,7 +60,7 @@ def rotate(
     data: DATA = None,
     as_json: JSON = False,
 ) -> None:
-    """Replace an attestor's signing key by the next_key of its signing rules.
+    """Replace an attestor's signing key by the next_key of its rules.
 
     The next key is listed, what the old one attested is attested anew and proven, then the old key is removed. All
     workers must run with the rules that name the next_key. Whatever is interrupted goes on; repeating it joins.

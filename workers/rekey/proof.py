@@ -62,7 +62,8 @@ class Prover:
                 yield
             if self.clock.now() >= end:
                 break
-        yield
+        if self.proven or self.refused:
+            yield
 
     def is_complete(self, ledger: Ledger, since: float, left_out: Collection[str] = ()) -> bool:
         """Whether everything in scope that is attested is proven, as young as it is in this ledger."""

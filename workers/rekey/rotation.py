@@ -180,7 +180,7 @@ class Rotation:
             signed=ledger.signed,
             proven=prover.count,
             per_second=more / seconds if seconds > 0 else 0.0,
-            stalled=still >= self.pace.latest / 10,
+            stalled=still >= self.pace.latest / 5,
         )
 
     def _requestable(self, ledger: Ledger, waiting: tuple[str, ...]) -> Iterator[str]:
@@ -195,9 +195,10 @@ class Rotation:
             return look.sentence
         images = named([ledger.image(digest) for digest in held])
         return (
-            f"{look.proven} of {look.total} images verified with the new key; the old key stays while the others are"
-            f" admitted by it alone: {images}; `sealane dead list --worker attest` says what is wrong with them: mend"
-            " that and replay them, or delete their attestations"
+            f"{look.proven} of {look.total} images verified with the new key; nothing more was attested for a while,"
+            f" and the old key stays while the others are admitted by it alone: {images}; if `sealane dead list --worker"
+            " attest` has them, mend what it says and replay them; what shall not be admitted any more, delete with `sealane"
+            " attestation delete`"
         )
 
     async def _not_yet(
