@@ -57,7 +57,7 @@ def ensure(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Make attestors as they are wanted: note, description and public keys.
+    """Make note, attestor and keys what is wanted.
 
     What is so already stays; repeat it at any time. Keys are added, and removed only with --prune.
     """
@@ -83,7 +83,10 @@ def list_attestors(
     *,
     as_json: JSON = False,
 ) -> None:
-    """List the attestors of a project, with their keys and the signing rules that name them."""
+    """List the attestors of a project.
+
+    Each with its note, its keys, and the signing rules that name it.
+    """
 
     async def work(ports: "AttestorPorts") -> list[dict[str, Any]]:
         from workers.app.attestor_views import listed
@@ -103,9 +106,9 @@ def list_attestors(
 
 @attestor.command(epilog=examples("sealane attestor show built-by-ci", "sealane attestor show built-by-ci --json"))
 def show(name: NAME, data: DATA = None, *, as_json: JSON = False) -> None:
-    """Show an attestor: note, keys, the signing rules that use each, and what is wrong.
+    """Show an attestor, and what is wrong with it.
 
-    Exit 0: nothing is wrong. 1: something is.
+    Its note, its keys, and the signing rules that use each. Exit 0: nothing is wrong. 1: something is.
     """
 
     async def work(ports: "AttestorPorts") -> dict[str, Any]:
@@ -132,7 +135,10 @@ def remove(
     force: Annotated[bool, typer.Option("--force", help="Even if a policy requires it.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Remove an attestor; its note and its attestations stay. Asks first, and refuses while a policy requires it."""
+    """Remove an attestor; its note and attestations stay.
+
+    Asks first, and refuses while a policy requires it.
+    """
 
     async def work(ports: "AttestorPorts") -> dict[str, Any]:
         from workers.app.attestor_views import removed, requirements, rules_naming
