@@ -1,12 +1,9 @@
 """What a rule may ask beside the repository: several attestors, who published, for what, with which labels."""
 
-import re
-
 import pytest
 from pydantic import ValidationError
 
 from tests.attest.world import ATTESTOR, KEY, rule
-from tests.house.tree import ROOT
 from workers.signing import Publication, SigningRule, SigningRules
 
 SECOND = "projects/prod/attestors/release"
@@ -125,11 +122,3 @@ def test_rules_can_be_read_again() -> None:
     rules = SigningRules.model_validate([rule() | {"labels": {"a": "1"}, "platforms": ["linux/amd64"]}])
 
     assert SigningRules.model_validate_json(rules.model_dump_json()) == rules
-
-
-def test_the_readmes_example_can_be_read() -> None:
-    """What people copy works."""
-    (example,) = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-
-    (read,) = SigningRules.model_validate(example).rules
-    assert not list(read.misses(Publication(read.actor, labels=read.labels)))
