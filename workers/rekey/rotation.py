@@ -130,6 +130,7 @@ class Rotation:
                 raise await self._not_yet(self._sentence(look, ledger, held), look, journal, lease)
         if out_of_turn is not None or not prover.is_complete(ledger, journal.proven_until, left_out):
             raise await self._not_yet(look.sentence, look, journal, lease, out_of_turn)
+        del ledger  # of a large note, one is enough
         again = await self._listed(record, change)
         new = set(again.waiting(prover.refused)) - set(left_out)
         if new or not prover.is_complete(again, journal.proven_until, left_out):
@@ -196,9 +197,9 @@ class Rotation:
         images = named([ledger.image(digest) for digest in held])
         return (
             f"{look.proven} of {look.total} images verified with the new key; nothing more was attested for a while,"
-            f" and the old key stays while the others are admitted by it alone: {images}; if `sealane dead list --worker"
-            " attest` has them, mend what it says and replay them; what shall not be admitted any more, delete with `sealane"
-            " attestation delete`"
+            f" and the old key stays while the others are admitted by it alone: {images}; if"
+            " `sealane dead list --worker attest` has them, mend what it says and replay them; what shall not be"
+            " admitted any more, delete with `sealane attestation delete`"
         )
 
     async def _not_yet(
@@ -227,6 +228,7 @@ class Rotation:
         if self.event.prune:
             async with self.progress.step("delete old attestations"):
                 pruned = await prune(record, removal.change, self.admin, self.attestations, self.progress)
+        self.progress.log("in the signing rules, write the next_key as key when it suits you: it signs already")
         return self._result(removal.change, images=removal.images, left_out=removal.left_out, pruned=pruned)
 
     async def _nothing_to_do(self, record: AttestorRecord, change: Change) -> Json:
