@@ -276,3 +276,22 @@ def _wait(look: Callable[[], bool], what: str, process: "subprocess.Popen[bytes]
     end = time.monotonic() + DEADLINE
     while not look() and process.poll() is None:
         assert time.monotonic() < end, what
+
+
+def test_folder_of_somebody_else_is_never_removed(tmp_path: Path) -> None:
+    """Not by a reset, not by a restore in its place; nor is it backed up as if it were a world."""
+    archive = archived(world(tmp_path / "world"))
+    mine = tmp_path / "mine"
+    (mine / "photos").mkdir(parents=True)
+    (mine / "photos" / "a.jpg").write_bytes(b"a")
+    for attempt in (
+        lambda: inspect(mine),
+        lambda: reset(mine),
+        lambda: back_up(mine, io.BytesIO(), release="1"),
+        lambda: restore(io.BytesIO(archive), mine, replace=True),
+    ):
+        with pytest.raises(FolderError, match="holds files of somebody else, not a local world"):
+            attempt()
+
+    assert content(mine) == {"photos/a.jpg": b"a"}
+    assert beside(mine) == []

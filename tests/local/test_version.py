@@ -44,6 +44,15 @@ def test_version_that_is_no_number_is_named(tmp_path: Path) -> None:
         upgrade(tmp_path)
 
 
+def test_folder_of_somebody_else_is_never_made_a_world(tmp_path: Path) -> None:
+    """Else a reset would remove what no world put there."""
+    (tmp_path / "thesis.txt").write_text("years")
+    with pytest.raises(FolderError, match="holds files of somebody else, not a local world: name another folder"):
+        upgrade(tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 def test_upgrade_that_was_cut_short_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number is written when all steps are done, so each is taken, in order, until then."""
     taken: list[str] = []

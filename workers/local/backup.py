@@ -19,7 +19,7 @@ from workers.local import archive
 from workers.local.archive import ArchiveError, Manifest
 from workers.local.folder import FolderError, WorldFolder
 from workers.local.replacement import beside, exchange, leftovers, put
-from workers.local.version import version_of
+from workers.local.version import require_world, version_of
 
 PORTS = ("ports.json",)
 IDENTITIES = ("identities", "token")
@@ -101,6 +101,7 @@ def restore(source: BinaryIO, root: Path, *, replace: bool = False) -> Manifest:
             manifest = _unpack(source, fresh)
             put(fresh, root)
             return manifest
+    require_world(root)
     with _standing_still(root), beside(root) as fresh:
         manifest = _unpack(source, fresh)
         exchange(fresh, root)
@@ -153,6 +154,7 @@ def _standing_still(root: Path) -> Iterator[None]:
 def _require_world(root: Path) -> None:
     if not is_occupied(root):
         raise FolderError(f"there is no local world in {root}: `sealane up` makes one")
+    require_world(root)
 
 
 def _part(path: Path) -> Part:

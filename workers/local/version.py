@@ -20,6 +20,20 @@ def _number(_root: Path) -> None:
 STEPS: tuple[Callable[[Path], None], ...] = (_number,)
 """What leads from each version to the next one."""
 VERSION = len(STEPS)
+_MARKS = ("version", "ports.json", "token", "identities")
+_EMPTY = {"lock", ".version", "lost+found"}
+"""What may be there before the first of the marks is: ours, and what an empty disk holds."""
+
+
+def is_world(root: Path) -> bool:
+    """Whether a folder is empty, or was made by a local world: what else somebody named by mistake is left alone."""
+    return any((root / name).exists() for name in _MARKS) or all(path.name in _EMPTY for path in root.iterdir())
+
+
+def require_world(root: Path) -> None:
+    """Raise FolderError when a folder holds something else than a local world."""
+    if not is_world(root):
+        raise FolderError(f"{root} holds files of somebody else, not a local world: name another folder with --data")
 
 
 def version_of(root: Path) -> int:
@@ -36,8 +50,9 @@ def version_of(root: Path) -> int:
 def upgrade(root: Path) -> int | None:
     """Bring a folder, whose lock is held, to the present version; return the older one it had, if it had.
 
-    Raises FolderError when a newer release made it.
+    Raises FolderError when a newer release made it, or when it holds something else.
     """
+    require_world(root)
     found = version_of(root)
     if found > VERSION:
         raise FolderError(
