@@ -160,18 +160,23 @@ def _version(path: Path, pattern: str) -> Iterator[Finding]:
 
 
 def _covered(usable: list[tuple[Path, str]]) -> Iterator[Finding]:
-    for number, (path, pattern) in enumerate(usable):
-        others = [other for place, (_, other) in enumerate(usable) if place != number]
-        earlier = [other for _, other in usable[:number]]
-        if pattern in earlier:
+    places: dict[str, int] = {}
+    for place, (_, pattern) in enumerate(usable):
+        places.setdefault(pattern, place)
+    # Only what the pattern itself begins with can cover it: comparing each with each takes minutes for thousands.
+    lengths = sorted({len(pattern.rstrip("*")) for pattern in places if pattern.endswith("*")})
+    for place, (path, pattern) in enumerate(usable):
+        if places[pattern] != place:
             yield findings.warning("pattern-twice", path, f"{pattern!r} is there already", "remove it")
             continue
-        wider = next((other for other in others if other != pattern and covers(other, pattern)), None)
-        if wider is not None:
+        stems = (pattern[:length] for length in lengths if length <= len(pattern.rstrip("*")))
+        possible = (f"{stem}{star}" for stem in stems for star in ("*", "**"))
+        wider = [other for other in possible if other in places and other != pattern and covers(other, pattern)]
+        if wider:
             yield findings.warning(
                 "pattern-never-reached",
                 path,
-                f"{pattern!r} changes nothing: {wider!r} exempts all of that already",
+                f"{pattern!r} changes nothing: {min(wider, key=places.__getitem__)!r} exempts all of that already",
                 "remove it, or the wider one",
             )
 
