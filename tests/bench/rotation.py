@@ -31,9 +31,9 @@ from workers.app.clouds import Clouds
 from workers.app.connecting import connect_as
 from workers.app.environment import load_settings
 from workers.attestors.listing import natural_id
-from workers.bus.follow import follow
-from workers.bus.headers import DEAD_MESSAGE, DEAD_REASON
-from workers.bus.streams import DEAD, EVENTS, PROGRESS
+from workers.bus.doors.follow import follow
+from workers.bus.topology.streams import DEAD, EVENTS, PROGRESS
+from workers.bus.transport.headers import DEAD_MESSAGE, DEAD_REASON
 from workers.ports import Attestations, AttestorAdmin, Attestors
 
 PATIENCE = 240.0
@@ -188,9 +188,12 @@ async def _rotate(world: LocalWorld, fleet: Fleet, plan: Plan, created: int) -> 
                     await asyncio.sleep(0.02)
                 await fleet.kill()
             output, errors = await asyncio.shield(saying)
+    except TimeoutError:
+        await ended(command)
+        output, _ = await saying
+        raise TimeoutError(f"not within {patience:g} s; the command said: {output.decode()[-4000:]}") from None
     finally:
         await ended(command)
-        await saying
     if command.returncode:
         raise ChildFailedError(f"the command ended with {command.returncode}: {errors.decode()[-4000:]}")
     async for stored in follow(world.connection, EVENTS, AttestorRotated.event_type, live=False):

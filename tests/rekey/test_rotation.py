@@ -8,6 +8,7 @@ from schemas.attestors import AttestorRotate
 from tests.attest.world import Crash
 from tests.rekey.world import ATTESTOR, NEW, NEW_ID, OLD, OLD_ID, OTHER, OTHER_ID, World, uri_of
 from workers.failures import Invalid, QuotaExhausted, Unavailable
+from workers.ports import Attestation, Verdict
 
 ROTATE = AttestorRotate(attestor=ATTESTOR)
 NAMES = tuple(f"shop-{number}" for number in range(7))
@@ -79,6 +80,25 @@ async def test_what_is_pushed_meanwhile_with_the_old_key_is_caught(world: World)
 
     assert rotated.images == 5
     await holds(world, ("first", "late-0", "late-1", "late-2", "late-3"))
+
+
+async def test_what_the_old_key_attests_during_the_proof_is_caught(world: World) -> None:
+    """After the last image was proven, and before the old key goes, the note is listed once more."""
+    await world.attested("first")
+    prove, late = world.attestors.validate, ["late"]
+
+    async def proving(attestor: str, one: Attestation, *, timeout: float) -> Verdict:
+        verdict = await prove(attestor, one, timeout=timeout)
+        if late and one.key_id == NEW_ID and one.name is not None:
+            await world.attested(late.pop())
+        return verdict
+
+    world.attestors.validate = proving  # type: ignore[method-assign] # somebody signs meanwhile
+    rotated = await world.rotate()
+
+    assert rotated.images == 2
+    assert late == []
+    await holds(world, ("first", "late"))
 
 
 async def test_an_image_that_cannot_be_signed_keeps_the_old_key_and_is_named(world: World) -> None:
