@@ -62,8 +62,9 @@ async def test_whatever_breaks_anywhere_it_ends_well(when: str, failure: object)
         world = World()
         await world.attested(*names)
         world.border.break_at = {number: (when, failure)}  # type: ignore[dict-item] # a class makes failures as well
-        await world.rotate()
+        rotated = await world.rotate()
         await holds(world, names)
+        assert (rotated.images, rotated.removed) == (2, (OLD_ID,))
 
 
 async def test_what_is_pushed_meanwhile_with_the_old_key_is_caught(world: World) -> None:
@@ -87,9 +88,9 @@ async def test_what_the_old_key_attests_during_the_proof_is_caught(world: World)
     await world.attested("first")
     prove, late = world.attestors.validate, ["late"]
 
-    async def proving(attestor: str, one: Attestation, *, timeout: float) -> Verdict:
-        verdict = await prove(attestor, one, timeout=timeout)
-        if late and one.key_id == NEW_ID and one.name is not None:
+    async def proving(attestor: str, attestation: Attestation, *, timeout: float) -> Verdict:
+        verdict = await prove(attestor, attestation, timeout=timeout)
+        if late and attestation.key_id == NEW_ID and attestation.name is not None:
             await world.attested(late.pop())
         return verdict
 
