@@ -1,4 +1,4 @@
-"""The words for going wrong. Raised anywhere, judged in one place (`workers.bus.verdict`).
+"""The words for going wrong. Raised anywhere, judged in one place (`workers.bus.judgement.verdict`).
 
     SealaneError
     ├── TemporaryError          come back later; counts an attempt

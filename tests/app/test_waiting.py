@@ -10,9 +10,9 @@ from nats.js.api import ConsumerConfig
 
 from tests.bus.lane import Lane, until
 from workers.app.waiting import wait_for_bus
-from workers.bus.connection import connect
-from workers.bus.publisher import Publisher
 from workers.bus.rooms import wiring
+from workers.bus.transport.connection import connect
+from workers.bus.transport.publisher import Publisher
 from workers.failures import SealaneError
 from workers.local.nats import NatsServer
 from workers.settings import Settings

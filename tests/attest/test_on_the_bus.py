@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from schemas.images import ImagePushed
 from tests.attest.whole_lane import PASSWORD, SECRETS, WholeLane, whole_lane
 from tests.bus.lane import until
-from workers.bus import headers as names
+from workers.bus.transport import headers as names
 from workers.local.registry import Image, build_image, build_index
 
 NO_DIGEST = "sha256:" + "b" * 64

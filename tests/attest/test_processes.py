@@ -15,9 +15,9 @@ from workers.app.connecting import connect_as
 from workers.app.environment import load_settings
 from workers.app.pushing import push_image
 from workers.app.world import World
-from workers.bus.claims import ClaimsBucket
-from workers.bus.entrance import check, enter
-from workers.bus.publisher import Publisher
+from workers.bus.claims.claims import ClaimsBucket
+from workers.bus.doors.entrance import check, enter
+from workers.bus.transport.publisher import Publisher
 from workers.local.folder import WorldFolder
 from workers.ports import Attestation, Attestations
 

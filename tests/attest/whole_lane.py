@@ -16,11 +16,11 @@ from workers.adapters.google.attestations import GrafeasAttestations
 from workers.adapters.google.attestors import BinauthzAttestors
 from workers.adapters.google.kms import KmsSigningKeys
 from workers.adapters.registry import OciImages
-from workers.bus.claims import NatsClaims
-from workers.bus.connection import connect
-from workers.bus.publisher import Publisher
-from workers.bus.rates import NatsRates
+from workers.bus.claims.claims import NatsClaims
+from workers.bus.claims.rates import NatsRates
 from workers.bus.rooms import wiring
+from workers.bus.transport.connection import connect
+from workers.bus.transport.publisher import Publisher
 from workers.local.nats import NatsServer
 from workers.local.registry import Faults, Image, Registry, build_image
 from workers.local.registry.storage import Storage, StoredManifest

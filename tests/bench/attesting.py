@@ -19,8 +19,8 @@ from schemas.images import ImageAttested, ImagePushed
 from tests.bench.figures import Bar, Figure, median_of
 from tests.bench.processes import answer_of, ended, output_of
 from tests.bench.world import LocalWorld, local_world
-from workers.bus.follow import follow, follow_progress, last_sequence
-from workers.bus.streams import EVENTS, PROGRESS
+from workers.bus.doors.follow import follow, follow_progress, last_sequence
+from workers.bus.topology.streams import EVENTS, PROGRESS
 
 NAME = "attest"
 _OUTSIDE = frozenset({"resolve digest", "read attestor and key", "look for attestations", "sign", "validate", "store"})

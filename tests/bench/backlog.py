@@ -7,8 +7,8 @@ import time
 
 from schemas.images import ImagePushed
 from tests.bench.traffic import envelope, pushed
-from workers.bus.connection import connect
-from workers.bus.publisher import Publisher
+from workers.bus.transport.connection import connect
+from workers.bus.transport.publisher import Publisher
 
 _IN_FLIGHT = 2000
 

@@ -11,7 +11,7 @@ from nats.js.errors import Error as JetStreamError
 from schemas.envelope import from_headers
 from schemas.images import ImageAttested
 from tests.bench.traffic import WORKER
-from workers.bus.streams import DEAD, EVENTS, retry_stream
+from workers.bus.topology.streams import DEAD, EVENTS, retry_stream
 
 _FETCH = 500
 

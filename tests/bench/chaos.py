@@ -25,8 +25,8 @@ from tests.bench.chaos_settings import ACK_WAIT, CONCURRENCY, PREFETCH, WORK_SEC
 from tests.bench.processes import clean_up_on_sigterm, ended, last_words, spawn
 from tests.bench.stage import empty_stage
 from tests.bench.traffic import attest, envelope, pushed
-from workers.bus.connection import Connection, connect
-from workers.bus.publisher import Publisher
+from workers.bus.transport.connection import Connection, connect
+from workers.bus.transport.publisher import Publisher
 from workers.failures import Unavailable
 from workers.local.nats import NatsServer
 

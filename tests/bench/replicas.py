@@ -30,9 +30,9 @@ from tests.bench.census import tally
 from tests.bench.processes import clean_up_on_sigterm, ended, output_of
 from tests.bench.world import LocalWorld, local_world
 from workers.app.connecting import connect_as
-from workers.bus.follow import follow
-from workers.bus.headers import DEAD_MESSAGE, DEAD_REASON
-from workers.bus.streams import DEAD, EVENTS
+from workers.bus.doors.follow import follow
+from workers.bus.topology.streams import DEAD, EVENTS
+from workers.bus.transport.headers import DEAD_MESSAGE, DEAD_REASON
 
 LEASE = 3.0
 """Seconds that a claim stays with a silent replica; short, so that a pause can outlast it."""

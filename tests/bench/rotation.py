@@ -103,7 +103,7 @@ class Fleet:
             "SEALANE_LEASE": "3",
             "SEALANE_SIGNING_RULES": json.dumps(rules),
             "SEALANE_ATTESTOR_AGE": "1",
-            "SEALANE_ROTATION": json.dumps({"settle": 3, "soonest": 1, "latest": 30}),
+            "SEALANE_ROTATION": json.dumps({"settle": 3, "soonest": 1, "latest": 10}),
         }
         self._processes: list[Process] = []
         self._started = 0

@@ -13,9 +13,9 @@ from nats.js.api import StreamInfo
 from schemas.images import ImageAttested
 from tests.bench.processes import answer_of
 from tests.bench.traffic import WORKER, attest_once, wiring
-from workers.bus import provision
-from workers.bus.connection import connect
-from workers.bus.streams import EVENTS, topology
+from workers.bus.topology import provision
+from workers.bus.topology.streams import EVENTS, topology
+from workers.bus.transport.connection import connect
 from workers.bus.wiring import Wiring
 from workers.local.nats import NatsServer
 from workers.retention import Retention

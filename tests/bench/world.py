@@ -17,8 +17,8 @@ from schemas.images import ImagePushed
 from tests.bench.processes import BIN, ended, last_words, spawn
 from workers.app.connecting import connect_as
 from workers.app.shell import shell_environment
-from workers.bus.connection import Connection
-from workers.bus.publisher import PubAck, Publisher
+from workers.bus.transport.connection import Connection
+from workers.bus.transport.publisher import PubAck, Publisher
 from workers.local.folder import WorldFolder
 from workers.local.registry.layout import build_image, write_layout
 from workers.local.registry.push import push

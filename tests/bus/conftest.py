@@ -8,11 +8,11 @@ import pytest
 
 from schemas.echoes import EchoAnswered, EchoRequested
 from schemas.images import ImageAttested, ImagePushed
-from workers.bus.connection import Connection, connect
-from workers.bus.identities import ensure_identities, read_seed
-from workers.bus.permissions import derive, render
-from workers.bus.provision import apply
-from workers.bus.streams import topology
+from workers.bus.topology.identities import ensure_identities, read_seed
+from workers.bus.topology.permissions import derive, render
+from workers.bus.topology.provision import apply
+from workers.bus.topology.streams import topology
+from workers.bus.transport.connection import Connection, connect
 from workers.bus.wiring import Handler, Wiring, wire
 from workers.card import Card
 from workers.local.nats import NatsServer

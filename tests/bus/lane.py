@@ -15,14 +15,14 @@ from schemas.echoes import EchoRequested
 from schemas.envelope import Envelope
 from schemas.events import Event
 from schemas.identity import run_id
-from workers.bus import provision
-from workers.bus.connection import Connection, connect
-from workers.bus.engine import Engine, EngineOptions
-from workers.bus.identities import ensure_identities, read_seed
-from workers.bus.permissions import Permissions, derive, render
-from workers.bus.publisher import PubAck, Publisher
+from workers.bus.engine.engine import Engine, EngineOptions
 from workers.bus.rooms import all_wirings
-from workers.bus.streams import topology
+from workers.bus.topology import provision
+from workers.bus.topology.identities import ensure_identities, read_seed
+from workers.bus.topology.permissions import Permissions, derive, render
+from workers.bus.topology.streams import topology
+from workers.bus.transport.connection import Connection, connect
+from workers.bus.transport.publisher import PubAck, Publisher
 from workers.bus.wiring import Handler, Wiring, wire
 from workers.card import Card
 from workers.local.nats import NatsServer

@@ -8,10 +8,10 @@ from schemas.envelope import Envelope
 from schemas.identity import run_id
 from tests.bus.lane import Lane, until, worker
 from tests.commands.command import Sealane
-from workers.bus import headers as names
-from workers.bus.deadletters import bury, bury_unreadable
+from workers.bus.judgement.deadletters import bury, bury_unreadable
+from workers.bus.judgement.verdict import Failure
 from workers.bus.rooms import wiring
-from workers.bus.verdict import Failure
+from workers.bus.transport import headers as names
 from workers.failures import Denied
 
 DENIED = Failure("dead", "permanent", "Denied", "may not say \x1b[2J it", stack="Traceback …\n  in echo")

@@ -11,9 +11,9 @@ from workers.app.clouds import Clouds
 from workers.app.environment import load_settings
 from workers.app.pushing import push_image
 from workers.app.world import World
-from workers.bus.claims import ClaimsBucket
-from workers.bus.connection import connect
-from workers.bus.publisher import Publisher
+from workers.bus.claims.claims import ClaimsBucket
+from workers.bus.transport.connection import connect
+from workers.bus.transport.publisher import Publisher
 from workers.local.folder import WorldFolder
 from workers.ports import Attestation, Attestations
 

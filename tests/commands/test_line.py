@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.bus.lane import Lane
 from tests.commands.command import PATIENCE, Sealane
-from workers.bus.line import read_line
+from workers.bus.judgement.line import read_line
 from workers.bus.rooms import wiring
 
 

@@ -70,7 +70,7 @@ async def test_archive_is_named_by_the_time(data: Path, sealane: Sealane, monkey
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (("restore", "none.tar.gz"), 1, "No such file or directory: none.tar.gz"),
+        (("restore", "none.tar.gz"), 2, "none.tar.gz cannot be read: No such file or directory"),
         (("restore", "/dev/null", "--replace"), 2, "/dev/null: it is damaged"),
         (("info", "--data", "/nowhere"), 1, "there is no local world in /nowhere: `sealane up` makes one"),
         (("backup", "/nowhere/a.tar.gz"), 2, "there is no folder /nowhere"),

@@ -10,8 +10,8 @@ from tests.commands.command import Finished, Sealane
 from workers.app.connecting import connect_as
 from workers.app.pushing import push_image
 from workers.app.world import World
-from workers.bus.follow import follow
-from workers.bus.streams import EVENTS
+from workers.bus.doors.follow import follow
+from workers.bus.topology.streams import EVENTS
 from workers.local.folder import WorldFolder
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tests.bus.lane import secured_lane
-from workers.bus.connection import connect
-from workers.bus.identities import read_seed
-from workers.bus.line import stop_line
+from workers.bus.judgement.line import stop_line
+from workers.bus.topology.identities import read_seed
+from workers.bus.transport.connection import connect
 from workers.gateway.health import examine
 
 

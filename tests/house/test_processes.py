@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from tests.house.tree import ROOT
-from workers.bus.permissions import identity_of
 from workers.bus.rooms import cards
-from workers.bus.streams import EVENTS, retry_stream
+from workers.bus.topology.permissions import identity_of
+from workers.bus.topology.streams import EVENTS, retry_stream
 from workers.commands.readme import with_tables
 from workers.commands.settings import page
 from workers.settings import Settings

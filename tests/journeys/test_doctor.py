@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from tests.journeys.conftest import Up, eventually, sealane
 from workers.app import connect_as
-from workers.bus.jetstream import JetStreamApi
+from workers.bus.transport.jetstream import JetStreamApi
 
 Start = Callable[..., Up]
 

@@ -50,6 +50,11 @@ def test_any_text_is_a_policy_with_findings_or_one_sentence(text: str | bytes) -
     assert "\n" not in sentence
 
 
+def test_a_number_too_long_for_any_machine_is_a_text() -> None:
+    """No advice about the interpreter of ours."""
+    assert PolicyFile(f"description: {'9' * 5000}\n", "p.yaml").policy.description == "9" * 5000
+
+
 _KEYS = st.sampled_from(
     [
         *("name", "etag", "updateTime", "description", "defaultAdmissionRule", "admissionWhitelistPatterns"),

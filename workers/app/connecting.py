@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workers.adapters.secrets import read_secret
 from workers.app.environment import load_settings
-from workers.bus.connection import Connection, connect
+from workers.bus.transport.connection import Connection, connect
 from workers.settings import Settings
 
 
@@ -27,7 +27,7 @@ async def connect_as(
 
     `settings` are loaded when not given, from the environment or the local world in `data`.
     """
-    attempts = logging.getLogger("workers.bus.connection")
+    attempts = logging.getLogger("workers.bus.transport.connection")
     level = attempts.level
     # Each attempt that fails would say so; whoever asked gets one sentence.
     attempts.setLevel(logging.ERROR)

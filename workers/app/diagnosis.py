@@ -10,14 +10,14 @@ from typing import Any
 
 from workers.app.clouds import FROM_THE_BUS, Clouds
 from workers.app.connecting import connect_as
-from workers.bus.check import check, refusal
-from workers.bus.connection import Connection
-from workers.bus.jetstream import JetStreamApi
-from workers.bus.line import read_line
-from workers.bus.permissions import OPERATOR, identity_of
-from workers.bus.provision import find_drift
+from workers.bus.judgement.line import read_line
 from workers.bus.rooms import all_wirings
-from workers.bus.streams import DEAD, topology
+from workers.bus.topology.check import check, refusal
+from workers.bus.topology.permissions import OPERATOR, identity_of
+from workers.bus.topology.provision import find_drift
+from workers.bus.topology.streams import DEAD, topology
+from workers.bus.transport.connection import Connection
+from workers.bus.transport.jetstream import JetStreamApi
 from workers.bus.wiring import Wiring
 from workers.failures import NotFound, SealaneError
 from workers.gateway.health import WorkerState, examine

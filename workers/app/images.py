@@ -13,10 +13,10 @@ from workers.app.clouds import Clouds
 from workers.app.connecting import open_bus
 from workers.app.environment import load_settings
 from workers.attest.placement import CREATING
-from workers.bus.claims import NatsClaims
-from workers.bus.permissions import OPERATOR
-from workers.bus.publisher import Publisher
-from workers.bus.rates import NatsRates
+from workers.bus.claims.claims import NatsClaims
+from workers.bus.claims.rates import NatsRates
+from workers.bus.topology.permissions import OPERATOR
+from workers.bus.transport.publisher import Publisher
 from workers.failures import Denied, NotFound, QuotaExhausted, Unavailable
 from workers.ports import (
     Attestations,

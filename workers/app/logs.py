@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from workers.bus.current import handled
+from workers.bus.engine.current import handled
 from workers.redaction import redact
 from workers.terminal import safe
 

@@ -17,14 +17,14 @@ from workers.app.logs import configure_logs, worker_name
 from workers.app.stopping import StoppedEarly, stop_on_signals, unless_stopped
 from workers.app.telemetry import set_up_tracing
 from workers.app.waiting import wait_for_bus, wait_for_world
-from workers.bus.claims import NatsClaims
-from workers.bus.collector import settle
-from workers.bus.connection import Connection
-from workers.bus.engine import Engine, EngineOptions
-from workers.bus.permissions import identity_of
-from workers.bus.publisher import Publisher
-from workers.bus.rates import NatsRates
+from workers.bus.claims.claims import NatsClaims
+from workers.bus.claims.rates import NatsRates
+from workers.bus.engine.collector import settle
+from workers.bus.engine.engine import Engine, EngineOptions
 from workers.bus.rooms import wiring as wiring_of
+from workers.bus.topology.permissions import identity_of
+from workers.bus.transport.connection import Connection
+from workers.bus.transport.publisher import Publisher
 from workers.bus.wiring import Wiring
 from workers.failures import Unavailable
 from workers.ports import Claims, Rates

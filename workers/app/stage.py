@@ -12,13 +12,13 @@ from schemas.images import ImageAttested
 from schemas.progress import EventRef, ProgressMessage
 from workers.app.clouds import Clouds
 from workers.app.verification import prove
-from workers.bus.connection import Connection
-from workers.bus.entrance import Entered, check, enter
-from workers.bus.follow import follow_progress
-from workers.bus.publisher import Publisher
+from workers.bus.doors.entrance import Entered, check, enter
+from workers.bus.doors.follow import follow_progress
+from workers.bus.doors.runs import Run
 from workers.bus.rooms import consumers_of
-from workers.bus.runs import Run
-from workers.bus.stored import read_one
+from workers.bus.transport.connection import Connection
+from workers.bus.transport.publisher import Publisher
+from workers.bus.transport.stored import read_one
 from workers.failures import Unavailable
 from workers.local.folder import WorldFolder
 

@@ -11,11 +11,11 @@ from typing import Any
 from workers.app.admission_story import admitted
 from workers.app.pushing import push_image, pusher
 from workers.app.stage import Ending, Stage
-from workers.bus.entrance import Entered
-from workers.bus.follow import last_sequence
-from workers.bus.graveyard import DeadLetter, drop, read_letter, replay
-from workers.bus.runs import Run
-from workers.bus.streams import PROGRESS
+from workers.bus.doors.entrance import Entered
+from workers.bus.doors.follow import last_sequence
+from workers.bus.doors.graveyard import DeadLetter, drop, read_letter, replay
+from workers.bus.doors.runs import Run
+from workers.bus.topology.streams import PROGRESS
 from workers.failures import NotFound, SealaneError
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from workers.app.connecting import open_bus
 from workers.app.environment import load_settings, overlay, world_folder
-from workers.bus.check import check, refusal
-from workers.bus.permissions import identity_of
+from workers.bus.topology.check import check, refusal
+from workers.bus.topology.permissions import identity_of
 from workers.bus.wiring import Wiring
 from workers.failures import Denied, NotFound, SealaneError, Unavailable
 from workers.settings import Settings

@@ -12,12 +12,12 @@ from typing import Any, Self
 
 from workers.app.connecting import open_bus
 from workers.app.environment import overlay, world_environment
-from workers.bus.connection import Connection
-from workers.bus.identities import ensure_identities
-from workers.bus.permissions import GATEWAY, PROVISIONER, derive, render
-from workers.bus.provision import apply
 from workers.bus.rooms import all_wirings
-from workers.bus.streams import topology
+from workers.bus.topology.identities import ensure_identities
+from workers.bus.topology.permissions import GATEWAY, PROVISIONER, derive, render
+from workers.bus.topology.provision import apply
+from workers.bus.topology.streams import topology
+from workers.bus.transport.connection import Connection
 from workers.failures import Unavailable
 from workers.gateway.rpc import RpcDoor
 from workers.gateway.server import Door

@@ -71,7 +71,7 @@ async def _announce(
 ) -> int:
     from workers.app.images import image_inventory
     from workers.attest.backlog import backlog
-    from workers.bus.entrance import check
+    from workers.bus.doors.entrance import check
     from workers.commands.person import who
     from workers.commands.publish import publish_entries
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workers.bus.entrance import event_class
+from workers.bus.doors.entrance import event_class
 from workers.failures import Invalid
 
 

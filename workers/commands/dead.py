@@ -23,8 +23,8 @@ from workers.failures import Invalid
 from workers.terminal import safe
 
 if TYPE_CHECKING:
-    from workers.bus.connection import Connection
-    from workers.bus.graveyard import DeadLetter
+    from workers.bus.doors.graveyard import DeadLetter
+    from workers.bus.transport.connection import Connection
 
 dead = typer.Typer(help="Look at dead letters, replay or drop them.", no_args_is_help=True, rich_markup_mode=None)
 WORKER = Annotated[
@@ -51,7 +51,7 @@ def list_letters(*, worker: WORKER = None, event_type: TYPE = None, data: DATA =
     """List the dead letters, oldest first, and how often replayed."""
 
     async def read(connection: "Connection") -> "list[DeadLetter]":
-        from workers.bus.graveyard import read_letters, with_replays
+        from workers.bus.doors.graveyard import read_letters, with_replays
 
         letters = [letter async for letter in read_letters(connection, worker=worker, event_type=event_type)]
         return await with_replays(connection, letters)
@@ -75,7 +75,7 @@ def show(sequence: SEQUENCE, *, data: DATA = None, as_json: JSON = False) -> Non
     """Show all of a dead letter: event, failure, stack, replays."""
 
     async def read(connection: "Connection") -> "DeadLetter":
-        from workers.bus.graveyard import read_letter
+        from workers.bus.doors.graveyard import read_letter
 
         return await read_letter(connection, sequence)
 
@@ -143,7 +143,7 @@ def drop(
     ask(f"Drop {len(sequences)} dead letter(s) for good?", yes=yes, otherwise="drop dead letters for good")
 
     async def work(connection: "Connection") -> None:
-        from workers.bus.graveyard import drop as drop_letter
+        from workers.bus.doors.graveyard import drop as drop_letter
 
         for sequence in sequences:
             await drop_letter(connection, sequence)
@@ -170,7 +170,7 @@ def _check_choice(sequences: Sequence[int] | None, *, every: bool, worker: str |
 async def _chosen(
     connection: "Connection", sequences: Sequence[int], worker: str | None, event_type: str | None
 ) -> "list[DeadLetter]":
-    from workers.bus.graveyard import read_letter, read_letters, with_replays
+    from workers.bus.doors.graveyard import read_letter, read_letters, with_replays
 
     if sequences:
         return [await read_letter(connection, sequence) for sequence in dict.fromkeys(sequences)]
@@ -181,8 +181,8 @@ async def _chosen(
 async def _replay(
     connection: "Connection", letters: "Sequence[DeadLetter]", assignments: Sequence[str] | None, *, as_json: bool
 ) -> int:
-    from workers.bus.graveyard import replay as replay_letter
-    from workers.bus.publisher import Publisher
+    from workers.bus.doors.graveyard import replay as replay_letter
+    from workers.bus.transport.publisher import Publisher
     from workers.commands.bodies import body_from_fields
     from workers.commands.person import who
 

@@ -75,7 +75,7 @@ async def _play(folder: "WorldFolder", file: Path | None, patience: float) -> bo
     from workers.app.shell import running
     from workers.app.stage import Stage
     from workers.app.stories import play
-    from workers.bus.publisher import Publisher
+    from workers.bus.transport.publisher import Publisher
     from workers.commands.progress_lines import ProgressLines
 
     settings = load_settings(folder.root)

@@ -13,9 +13,9 @@ from workers.commands.output import DATA, JSON, console, examples, local_time, o
 from workers.failures import Invalid
 
 if TYPE_CHECKING:
-    from workers.bus.connection import Connection
-    from workers.bus.runs import Run
-    from workers.bus.stored import Stored
+    from workers.bus.doors.runs import Run
+    from workers.bus.transport.connection import Connection
+    from workers.bus.transport.stored import Stored
 
 WHAT = Annotated[
     str | None,
@@ -89,8 +89,8 @@ def list_runs(*, limit: LIMIT = 20, data: DATA = None, as_json: JSON = False) ->
 
 async def _tail(what: str | None, start: int | None, data: Path | None, *, as_json: bool) -> int:
     from workers.app import connect_as
+    from workers.bus.doors.runs import Run
     from workers.bus.rooms import consumers_of
-    from workers.bus.runs import Run
     from workers.commands.waiting import follow_runs
 
     async with connect_as("operator", data) as connection:
@@ -113,8 +113,8 @@ def _say_unheard(run: "Run") -> None:
 
 
 async def _tail_subject(connection: "Connection", subject: str, start: int | None, *, as_json: bool) -> None:
-    from workers.bus.follow import follow, read_progress
-    from workers.bus.streams import PROGRESS
+    from workers.bus.doors.follow import follow, read_progress
+    from workers.bus.topology.streams import PROGRESS
     from workers.commands.progress_lines import ProgressLines
 
     stream, announced_on = _place_of(subject)
@@ -131,7 +131,7 @@ async def _tail_subject(connection: "Connection", subject: str, start: int | Non
 def _place_of(subject: str) -> tuple[str, list[str]]:
     """Return the stream that holds a subject, and the subjects to listen on. Raises Invalid."""
     from schemas.catalogue import CATALOGUE
-    from workers.bus.streams import DEAD, EVENTS, PROGRESS
+    from workers.bus.topology.streams import DEAD, EVENTS, PROGRESS
 
     first = subject.partition(".")[0]
     if first in {"progress", "dead"}:
@@ -170,7 +170,7 @@ def _write_stored(stored: "Stored", *, as_json: bool) -> None:
 
 async def _runs(limit: int, data: Path | None) -> list[dict[str, Any]]:
     from workers.app import connect_as
-    from workers.bus.history import newest_runs
+    from workers.bus.doors.history import newest_runs
     from workers.bus.rooms import consumers_of
     from workers.commands.progress_lines import run_record
 

@@ -10,8 +10,8 @@ from workers.commands.output import DATA, JSON, examples, local_time, one_line, 
 from workers.failures import Invalid
 
 if TYPE_CHECKING:
-    from workers.bus.connection import Connection
-    from workers.bus.line import LineState
+    from workers.bus.judgement.line import LineState
+    from workers.bus.transport.connection import Connection
 
 line = typer.Typer(help="See, stop and resume the lines of workers.", no_args_is_help=True, rich_markup_mode=None)
 WORKER = Annotated[str, typer.Argument(metavar="WORKER", help="Name of the worker.", autocompletion=completion.workers)]
@@ -32,7 +32,7 @@ def show(worker: ONE = None, *, data: DATA = None, as_json: JSON = False) -> Non
     names = [_known(worker)] if worker else _names()
 
     async def read(connection: "Connection") -> "list[LineState]":
-        from workers.bus.line import read_line
+        from workers.bus.judgement.line import read_line
 
         return [(await read_line(connection, name))[0] for name in names]
 
@@ -54,8 +54,8 @@ def stop(worker: WORKER, *, reason: REASON = "stopped by hand", data: DATA = Non
     name = _known(worker)
 
     async def change(connection: "Connection") -> "LineState | None":
-        from workers.bus.line import stop_line
-        from workers.bus.publisher import Publisher
+        from workers.bus.judgement.line import stop_line
+        from workers.bus.transport.publisher import Publisher
         from workers.commands.person import who
 
         publisher = Publisher(connection)
@@ -76,8 +76,8 @@ def resume(worker: WORKER, *, data: DATA = None) -> None:
     name = _known(worker)
 
     async def change(connection: "Connection") -> "LineState | None":
-        from workers.bus.line import resume_line
-        from workers.bus.publisher import Publisher
+        from workers.bus.judgement.line import resume_line
+        from workers.bus.transport.publisher import Publisher
         from workers.commands.person import who
 
         publisher = Publisher(connection)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -117,7 +117,7 @@ def restore(
     from workers.local.backup import verify
 
     root = _root(data)
-    with _explained(f"{file}: "), sys.stdin.buffer if file == _STDIO else file.open("rb") as source:
+    with _explained(f"{file}: "), _opened(file) as source:
         manifest = verify(source) if check else put_back(source, root, replace=replace)
     made = f"made {manifest.made_at.astimezone():%Y-%m-%d %H:%M:%S} by sealane {manifest.release}"
     if check:
@@ -153,6 +153,15 @@ def _root(data: Path | None) -> Path:
     from workers.app.environment import world_folder
 
     return world_folder(data).root
+
+
+def _opened(file: Path) -> BinaryIO:
+    if file == _STDIO:
+        return sys.stdin.buffer
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise Invalid(f"{file} cannot be read: {error.strerror or error}") from None
 
 
 def _amount(manifest: "Manifest") -> str:

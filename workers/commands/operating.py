@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from workers.bus.connection import Connection
+    from workers.bus.transport.connection import Connection
 
 Result = TypeVar("Result")
 

@@ -1,5 +1,6 @@
 """`sealane policy`: Binary Authorization's policy of a project, right before it is applied."""
 
+import shlex
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -94,6 +95,8 @@ def diff(
     from workers.commands.policy_pages import show_changes
     from workers.policy.changes import changes
 
+    if file == other == "-":
+        raise Invalid("stdin can be read once: name a file for one of the two")
     before, after = (
         (readable(read_file(file)), readable(read_file(other)))
         if other is not None
@@ -240,7 +243,8 @@ async def explain_now(
         found = readable(read) if read is not None else await ports.policies.get(f"projects/{usual}")
         where = read.where if read is not None else f"projects/{usual}/policy"
         if any(finding.is_refused for finding in lint_policy(found)):
-            typer.echo(f"warning: Binary Authorization refuses this policy; see sealane policy lint {where}", err=True)
+            which = f"--project {usual}" if file is None else shlex.quote(file)
+            typer.echo(f"warning: Binary Authorization refuses this policy; see sealane policy lint {which}", err=True)
         selection = select(found, image, workload, await system_policy(found, ports.policies))
         required = () if selection.rule is None else selection.rule.require_attestations_by
         resolved, attested = await attested_by(required, image, ports)

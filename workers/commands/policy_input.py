@@ -1,5 +1,6 @@
 """What is typed to the commands about policies: files, workloads, projects; checked before anything is opened."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from workers.policy.evaluation import Workload
     from workers.policy.lint import PolicyFile
     from workers.policy.model import Policy
+
+STDIN = "stdin"
+"""What `-` is called in sentences."""
 
 
 def workload_of(cluster: str, namespace: str, account: str, istio: str) -> "Workload":
@@ -39,7 +43,7 @@ def read_file(file: str) -> "PolicyFile":
     from workers.policy.reading import LARGEST
 
     if file == "-":
-        return PolicyFile(sys.stdin.buffer.read(LARGEST + 1), "stdin")
+        return PolicyFile(sys.stdin.buffer.read(LARGEST + 1), STDIN)
     try:
         with Path(file).open("rb") as opened:
             return PolicyFile(opened.read(LARGEST + 1), file)
@@ -73,5 +77,6 @@ def project_of(policy: "Policy") -> str | None:
 def readable(read: "PolicyFile") -> "Policy":
     """Return the policy if all of the file is understood. Raises Invalid: a part of a policy is none."""
     if not read.is_whole:
-        raise Invalid(f"{read.where} holds what no policy has: sealane policy lint {read.where} says what and where")
+        file = "-" if read.where == STDIN else shlex.quote(read.where)
+        raise Invalid(f"{read.where} holds what no policy has: sealane policy lint {file} says what and where")
     return read.policy

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from schemas.progress import EventRef, ProgressMessage
-from workers.bus.runs import Branch, Run
+from workers.bus.doors.runs import Branch, Run
 from workers.commands.output import console, one_line, write_json
 
 _NAMED = 5

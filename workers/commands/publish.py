@@ -13,7 +13,7 @@ from workers.commands.output import DATA, JSON, examples, one_line, write_json
 from workers.failures import Invalid, SealaneError
 
 if TYPE_CHECKING:
-    from workers.bus.entrance import Entered, Entry
+    from workers.bus.doors.entrance import Entered, Entry
 
 SOURCE = "/sealane/publish"
 TYPE = Annotated[
@@ -87,7 +87,7 @@ def _entries(
     source: str,
     run: str | None,
 ) -> "list[Entry]":
-    from workers.bus.entrance import check, event_class
+    from workers.bus.doors.entrance import check, event_class
     from workers.commands.bodies import bodies_from_file, body_from_fields
     from workers.commands.person import who
 
@@ -114,10 +114,10 @@ async def publish_entries(
 ) -> int:
     """Store the events, say so, and with `wait` follow their runs; return the exit code."""
     from workers.app import connect_as
-    from workers.bus.entrance import check_size, enter_all
-    from workers.bus.follow import last_sequence
-    from workers.bus.publisher import Publisher
-    from workers.bus.streams import PROGRESS
+    from workers.bus.doors.entrance import check_size, enter_all
+    from workers.bus.doors.follow import last_sequence
+    from workers.bus.topology.streams import PROGRESS
+    from workers.bus.transport.publisher import Publisher
     from workers.commands.waiting import wait_for
 
     async with connect_as("operator", data) as connection:

@@ -33,8 +33,8 @@ def list_workers(*, as_json: JSON = False) -> None:
 
 def _records() -> list[dict[str, Any]]:
     from workers.adapters.google.roles import roles_of
-    from workers.bus.permissions import derive, identity_of, permissions_table
     from workers.bus.rooms import all_wirings
+    from workers.bus.topology.permissions import derive, identity_of, permissions_table
 
     wirings = all_wirings()
     rows = {row["identity"]: row for row in permissions_table(derive(wirings.values()))}

@@ -13,7 +13,7 @@ from workers.commands.output import DATA, JSON, examples
 from workers.failures import Invalid
 
 if TYPE_CHECKING:
-    from workers.bus.entrance import Entry
+    from workers.bus.doors.entrance import Entry
 
 SOURCE = "/sealane/attestor/rotate"
 SINCE = Annotated[
@@ -91,7 +91,7 @@ async def _entry(
     from schemas.attestors import AttestorRotate
     from workers.app.environment import load_settings
     from workers.attestors.names import attestor_name
-    from workers.bus.entrance import check
+    from workers.bus.doors.entrance import check
     from workers.commands.person import who
 
     body = {

@@ -119,7 +119,7 @@ def _exported(form: Format) -> str:
         return markdown(travels())
     if form is Format.ASYNCAPI:
         try:
-            from workers.bus.asyncapi import document
+            from workers.bus.declaration.asyncapi import document
         except ModuleNotFoundError as error:
             raise Invalid(f"AsyncAPI needs {error.name}: install the extra `sealane[catalogue]`") from None
 

@@ -65,9 +65,9 @@ def permissions(
     It is derived from the signatures of the workers.
     """
     from workers.app import load_settings
-    from workers.bus.identities import ensure_identities
-    from workers.bus.permissions import derive, permissions_table, render
     from workers.bus.rooms import all_wirings
+    from workers.bus.topology.identities import ensure_identities
+    from workers.bus.topology.permissions import derive, permissions_table, render
 
     found = derive(all_wirings().values())
     if conf:
@@ -86,10 +86,10 @@ def permissions(
 
 async def _show(data: Path | None, *, as_json: bool) -> int:
     from workers.app import connect_as, load_settings
-    from workers.bus.permissions import OPERATOR
-    from workers.bus.provision import find_drift
     from workers.bus.rooms import all_wirings
-    from workers.bus.streams import topology
+    from workers.bus.topology.permissions import OPERATOR
+    from workers.bus.topology.provision import find_drift
+    from workers.bus.topology.streams import topology
 
     settings = load_settings(data)
     async with connect_as(OPERATOR, data, settings=settings) as connection:
@@ -105,10 +105,10 @@ async def _show(data: Path | None, *, as_json: bool) -> int:
 
 async def _apply(data: Path | None, *, as_json: bool) -> int:
     from workers.app import connect_as, load_settings
-    from workers.bus.permissions import PROVISIONER
-    from workers.bus.provision import apply as apply_topology
     from workers.bus.rooms import all_wirings
-    from workers.bus.streams import topology
+    from workers.bus.topology.permissions import PROVISIONER
+    from workers.bus.topology.provision import apply as apply_topology
+    from workers.bus.topology.streams import topology
 
     settings = load_settings(data)
     async with connect_as(PROVISIONER, data, settings=settings) as connection:

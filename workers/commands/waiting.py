@@ -6,12 +6,12 @@ from contextlib import aclosing
 
 import typer
 
-from workers.bus.connection import Connection
-from workers.bus.entrance import Entered
-from workers.bus.follow import follow_progress
-from workers.bus.line import read_line
+from workers.bus.doors.entrance import Entered
+from workers.bus.doors.follow import follow_progress
+from workers.bus.doors.runs import Run
+from workers.bus.judgement.line import read_line
 from workers.bus.rooms import consumers_of
-from workers.bus.runs import Run
+from workers.bus.transport.connection import Connection
 from workers.commands.output import one_line
 from workers.commands.progress_lines import ProgressLines, failure_sentence, open_sentence
 from workers.failures import SealaneError

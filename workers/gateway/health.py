@@ -4,12 +4,12 @@ import asyncio
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from workers.bus.connection import Connection
-from workers.bus.fullness import alarm
-from workers.bus.jetstream import JetStreamApi
-from workers.bus.line import read_line
+from workers.bus.judgement.line import read_line
 from workers.bus.rooms import cards
-from workers.bus.streams import DEAD, EVENTS, LINES, PROGRESS, retry_stream
+from workers.bus.topology.fullness import alarm
+from workers.bus.topology.streams import DEAD, EVENTS, LINES, PROGRESS, retry_stream
+from workers.bus.transport.connection import Connection
+from workers.bus.transport.jetstream import JetStreamApi
 from workers.failures import SealaneError
 
 _PATIENCE = 2.0

@@ -6,7 +6,7 @@ import contextlib
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from workers.bus.connection import Connection
+from workers.bus.transport.connection import Connection
 
 _INTERVAL = 2.0
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from workers.bus.connection import Connection
+from workers.bus.transport.connection import Connection
 from workers.gateway.health import examine
 from workers.gateway.page import render
 

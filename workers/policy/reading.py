@@ -174,7 +174,11 @@ class _Growing:
         if node.tag in {_TIMESTAMP, "tag:yaml.org,2002:str"}:
             # JSON may write one character as two escapes, which YAML reads as two.
             return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return self._constructor.construct_object(node)
+        try:
+            return self._constructor.construct_object(node)
+        except ValueError:
+            # What only looks like a number or a date, or is one that no machine holds: a text, as JSON would have it.
+            return str(node.value)
 
 
 def _tree(node: yaml.Node | None, where: str, what: str, begins: str) -> Node:

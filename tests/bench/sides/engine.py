@@ -16,10 +16,10 @@ from typing import Any
 from tests.bench.sampling import Sampler
 from tests.bench.sides.measure import Stopwatch
 from tests.bench.traffic import WORKER, attest, attest_once, wiring
-from workers.bus.collector import settle
-from workers.bus.connection import Connection, connect
-from workers.bus.engine import Engine, EngineOptions
-from workers.bus.publisher import Publisher
+from workers.bus.engine.collector import settle
+from workers.bus.engine.engine import Engine, EngineOptions
+from workers.bus.transport.connection import Connection, connect
+from workers.bus.transport.publisher import Publisher
 from workers.ports import Claims
 
 LEASE = timedelta(seconds=20)
@@ -62,7 +62,7 @@ def _nothing(_connection: Connection, _publisher: Publisher) -> Mapping[type, An
 
 
 def _with_claims(connection: Connection, publisher: Publisher) -> Mapping[type, Any]:
-    from workers.bus.claims import NatsClaims  # noqa: PLC0415 - the sides without claims are not to pay for it
+    from workers.bus.claims.claims import NatsClaims  # noqa: PLC0415 - the sides without claims are not to pay for it
 
     return {Claims: NatsClaims(connection, publisher, WORKER, lease=LEASE, owner="bench")}
 

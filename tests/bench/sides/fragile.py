@@ -13,8 +13,8 @@ import sys
 from schemas.images import ImageAttested, ImagePushed
 from tests.bench.chaos_settings import GRACE, HEARTBEAT, WORK_SECONDS, chaotic
 from tests.bench.traffic import WORKER, attested
-from workers.bus.connection import connect
-from workers.bus.engine import Engine, EngineOptions
+from workers.bus.engine.engine import Engine, EngineOptions
+from workers.bus.transport.connection import connect
 from workers.bus.wiring import Handler
 from workers.failures import PermanentError, Unavailable
 

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from schemas.images import ImageAttested, ImagePushed
 from tests.bench.sides.measure import Stopwatch
 from tests.bench.traffic import BATCH, WORKER, attested, plain_headers
-from workers.bus.streams import EVENTS
+from workers.bus.topology.streams import EVENTS
 
 
 async def main(url: str, count: int) -> None:

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from schemas.echoes import EchoAnswered, EchoRequested
 from tests.bus.lane import worker
-from workers.bus.connection import connect
-from workers.bus.engine import Engine, EngineOptions
+from workers.bus.engine.engine import Engine, EngineOptions
+from workers.bus.transport.connection import connect
 from workers.bus.wiring import Wiring
 
 CULPRIT = "the culprit"

@@ -8,7 +8,7 @@ from nats.aio.client import Client
 
 from schemas.echoes import EchoAnswered, EchoRequested
 from tests.bus.lane import Lane
-from workers.bus.engine import Engine
+from workers.bus.engine.engine import Engine
 from workers.ports import Progress
 
 

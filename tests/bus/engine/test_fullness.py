@@ -5,9 +5,9 @@ from prometheus_client import REGISTRY
 from schemas.echoes import EchoRequested
 from tests.bus.engine.conditions import is_done
 from tests.bus.lane import Lane, until, worker
-from workers.bus.engine import Engine
-from workers.bus.fullness import alarm, fullness
-from workers.bus.jetstream import JetStreamApi
+from workers.bus.engine.engine import Engine
+from workers.bus.topology.fullness import alarm, fullness
+from workers.bus.transport.jetstream import JetStreamApi
 from workers.failures import PermanentError
 
 

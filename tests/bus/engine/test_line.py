@@ -5,8 +5,8 @@ from datetime import timedelta
 from schemas.echoes import EchoAnswered, EchoRequested
 from tests.bus.engine.conditions import answer, answered, is_done, publish_raw, waits
 from tests.bus.lane import Lane, until, worker
-from workers.bus import headers as names
-from workers.bus.line import resume_line, stop_line
+from workers.bus.judgement.line import resume_line, stop_line
+from workers.bus.transport import headers as names
 from workers.failures import PermanentError
 
 

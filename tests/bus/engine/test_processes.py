@@ -10,9 +10,9 @@ from schemas.echoes import EchoAnswered, EchoRequested
 from tests.bus.engine.child import CULPRIT, wirings
 from tests.bus.engine.conditions import answer, answered, is_done, not_ready, publish_raw, spawn
 from tests.bus.lane import Lane, until, worker
-from workers.bus import handling
-from workers.bus import headers as names
-from workers.bus.line import read_line
+from workers.bus.engine import handling
+from workers.bus.judgement.line import read_line
+from workers.bus.transport import headers as names
 from workers.failures import TemporaryError
 
 

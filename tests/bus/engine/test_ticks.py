@@ -6,7 +6,7 @@ import pytest
 
 from schemas.echoes import EchoAnswered, EchoRequested
 from tests.bus.lane import Lane, until
-from workers.bus import headers as names
+from workers.bus.transport import headers as names
 from workers.bus.wiring import WiringError, wire
 from workers.card import Card
 from workers.failures import NotYet

@@ -10,8 +10,8 @@ from schemas.envelope import HOPS_LIMIT
 from schemas.images import ImagePushed
 from tests.bus.engine.conditions import answer, has, is_done
 from tests.bus.lane import Lane, until, worker
-from workers.bus import headers as names
-from workers.bus.publisher import Refused
+from workers.bus.transport import headers as names
+from workers.bus.transport.publisher import Refused
 from workers.failures import NotYet, PermanentError
 
 

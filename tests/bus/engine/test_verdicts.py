@@ -6,7 +6,7 @@ from urllib.parse import unquote
 from schemas.echoes import EchoAnswered, EchoRequested
 from tests.bus.engine.conditions import has, is_done
 from tests.bus.lane import Lane, until, worker
-from workers.bus import headers as names
+from workers.bus.transport import headers as names
 from workers.failures import NotYet, PermanentError, TemporaryError
 
 

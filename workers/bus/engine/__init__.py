@@ -1,0 +1,1 @@
+"""Carries messages between the streams and one worker: pull, hold, handle, store, acknowledge, report."""

@@ -1,0 +1,1 @@
+"""What becomes of a failure: the verdict, the retry, the dead letter, the stopped line."""
