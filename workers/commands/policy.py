@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workers.policy.model import Policy
 
 policy = typer.Typer(
-    help="Check, compare, set and explain a project's Binary Authorization policy.",
+    help="Check, compare, set and explain the policy that admits images.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
