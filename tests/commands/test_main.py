@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from workers import __main__
 from workers.failures import Denied, Invalid, Unavailable
 
+GROUPS = ("attestation", "attestor", "dead", "keys", "line", "local", "policy", "schema", "streams")
+
 SECRET = "hunter2hunter2"
 
 
@@ -138,7 +140,7 @@ def test_wrong_setting_is_named_as_the_variable(
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("group", [(), ("dead",), ("line",), ("streams",), ("schema",), ("local",)])
+@pytest.mark.parametrize("group", [(), *((name,) for name in GROUPS)])
 def test_help_says_whole_sentences_on_80_columns(group: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """What a command is for is not cut off where most people read it first."""
     monkeypatch.setenv("COLUMNS", "80")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workers.attestors.wanted import WantedAttestor
 
 attestor = typer.Typer(
-    help="Set attestors up, with their notes and keys; look at them, remove them.",
+    help="Set attestors up, with notes and keys; show and remove them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

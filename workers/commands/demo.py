@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(once: ONCE = False, file: FILE = None, patience: PATIENCE = 60.0, data: DATA = None) -> None:
-    """Push real images, publish events, and verify what came of them.
+    """Push real images, publish events, verify what came of it.
 
     Uses the world that runs in the folder, or starts it. Exit 0 only if every outcome was verified at its source.
     """

@@ -74,7 +74,7 @@ def tail(
 
 
 def list_runs(*, limit: LIMIT = 20, data: DATA = None, as_json: JSON = False) -> None:
-    """List the runs which spoke last, and how they are; newest first."""
+    """List the runs that spoke last, newest first."""
     records = asyncio.run(_runs(limit, data))
     columns = {
         "RUN": lambda record: record["run"],

@@ -58,7 +58,7 @@ def create(
     data: DATA = None,
     as_json: JSON = False,
 ) -> None:
-    """Make a signing key: a local one in a file for you alone, or one in Cloud KMS.
+    """Make a signing key: a file for you alone, or in Cloud KMS.
 
     Printed is what others may know: its public half, its id, and the reference for a signing rule.
     """
@@ -77,6 +77,8 @@ def create(
         return
     if new_version or hsm:
         raise Invalid("--new-version and --hsm are for Cloud KMS: name a key ring with --kms, or drop them")
+    if user_id is not None:
+        _require_user_id(user_id, word)
     local = create_local(_folder(folder), name, word, passphrase=passphrase, user_id=user_id, overwrite=overwrite)
     _write(asyncio.run(local), as_json=as_json)
 
@@ -100,7 +102,7 @@ def import_(
     overwrite: OVERWRITE = False,
     as_json: JSON = False,
 ) -> None:
-    """Copy a private key into the folder of local keys, once it is known to be one that can sign.
+    """Check a private key and copy it into the folder of keys.
 
     The copy is for you alone; an encrypted key stays encrypted.
     """
@@ -140,7 +142,7 @@ def show(
     data: DATA = None,
     as_json: JSON = False,
 ) -> None:
-    """Show how others know a signing key: its public half, its id and its algorithm.
+    """Show what others know of a key: public half, id, algorithm.
 
     With --json it is an AttestorPublicKey, as Binary Authorization takes it.
     """
@@ -164,6 +166,17 @@ def _folder(folder: Path | None) -> "KeyFolder":
     from workers.app.keys import FOLDER as DEFAULT
 
     return KeyFolder(folder or DEFAULT)
+
+
+def _require_user_id(user_id: str, algorithm: str) -> None:
+    """Raise Invalid when the key has no owner, or none can be called so."""
+    from workers.failures import Invalid
+    from workers.key_references import OPENPGP
+
+    if algorithm != OPENPGP:
+        raise Invalid("--user-id is for OpenPGP keys: say --algorithm OPENPGP, or drop it")
+    if not (user_id.strip() and user_id.isprintable()):
+        raise Invalid("--user-id is one line of text: write it as in 'Release <release@example.com>'")
 
 
 def _write(key: "Described", *, as_json: bool) -> None:

@@ -180,3 +180,11 @@ def _explained(place: str = "") -> Iterator[None]:
         raise Invalid(f"{place}{error}") from error
     except FolderError as error:
         raise SealaneError(str(error)) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # The disk is full, or a folder may not be written; drafts are gone by now and nothing else was touched.
+        why = error.strerror or error
+        raise SealaneError(
+            f"{place}nothing was changed: {why}; make room or name a place that may be written"
+        ) from error

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workers.policy.model import Policy
 
 policy = typer.Typer(
-    help="Check, compare, set and explain the policy that admits images.",
+    help="Check, compare, set and explain a policy on images.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -85,7 +85,7 @@ def diff(
     *,
     as_json: JSON = False,
 ) -> None:
-    """Show what setting FILE would change, or what differs from FILE to FILE2.
+    """Show what setting FILE would change, or FILE against FILE2.
 
     What is the same to Binary Authorization is no difference: order, spelling, etag and time. Exit 0: nothing differs.
     1: something does. 2: a file cannot be read.
@@ -127,7 +127,7 @@ def apply(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Check a policy, show what changes, ask, set it, and prove it by reading it back.
+    """Check a policy, show what changes, ask, set and prove it.
 
     It is set only if nobody changed the one in force meanwhile. Exit 0: it is in force. 1: it is not. 2: the input is
     wrong.
@@ -161,7 +161,7 @@ def explain(
     *,
     as_json: JSON = False,
 ) -> None:
-    """Walk through a policy for an image: which rule decides, and what would admit it.
+    """Say which rule decides on an image, and what would admit it.
 
     With nothing said about the workload it is one on Cloud Run, which knows only the default rule. Exit 0: the image
     is admitted. 1: it is not, or that cannot be known. 2: the input is wrong.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 streams = typer.Typer(
-    help="Compare the streams with what is declared, and make them match.",
+    help="Compare the streams with what is declared; make them match.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
