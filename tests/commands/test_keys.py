@@ -185,7 +185,11 @@ async def test_what_cannot_sign_is_not_taken_in(keys: Keys) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["create", "--name", "../ci"], "'../ci' is no name of a key: write letters, digits"),
+        (["create", "--name", "../ci"], "'../ci' is no name of a key: begin with a letter or a digit"),
+        (["create", "--name", "x" * 101], "at most 100 in all"),
+        (["create", "--name", "ci", "--folder", "/dev/null"], "/dev/null is no folder: choose another --folder"),
+        (["create", "--name", "ci", "--user-id", "Ci <ci@example.com>"], "--user-id is for OpenPGP keys: say"),
+        (["create", "--name", "ci", "--algorithm", "OPENPGP", "--user-id", "a\nb"], "--user-id is one line of text"),
         (
             ["create", "--name", "ci", "--algorithm", "ED25519"],
             "'ED25519' is no algorithm that an attestor knows",

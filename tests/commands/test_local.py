@@ -1,5 +1,7 @@
 """`sealane local` on the folder of a world that stands still."""
 
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,21 @@ async def test_what_is_not_there_is_said(
     assert done.code == code
     assert sentence in done.err
     assert done.err.count("\n") == 1
+
+
+async def test_full_disk_is_said_with_what_to_do(data: Path, sealane: Sealane) -> None:
+    """The archive does not appear by half, the folder stays."""
+    archive = data.parent / "a.tar.gz"
+    (data / "nats" / "2.blk").write_bytes(os.urandom(100_000))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        done = await sealane("local", "backup", str(archive))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert (done.code, done.err) == (
+        1,
+        "sealane: nothing was changed: File too large; make room or name a place that may be written\n",
+    )
+    assert names(data.parent) == ["world"]

@@ -79,6 +79,20 @@ async def test_lint_shows_each_mistake_at_its_line_and_fails(offline: Sealane, t
     assert "No such file" in missing.err
 
 
+async def test_a_hint_can_be_typed_as_it_is_written(offline: Sealane, tmp_path: Path) -> None:
+    """What came from stdin is linted from there, a name with blanks is quoted, and stdin is read once."""
+    wrong = tmp_path / "my policy.yaml"
+    wrong.write_text("x: 1\n")
+    piped = await offline("policy", "diff", "-", str(wrong), stdin="x: 1\n")
+    named = await offline("policy", "diff", str(wrong), "-", stdin=GOOD)
+    twice = await offline("policy", "diff", "-", "-", stdin=GOOD)
+
+    assert [done.code for done in (piped, named, twice)] == [2, 2, 2]
+    assert "stdin holds what no policy has: sealane policy lint - says what and where" in piped.err
+    assert f"sealane policy lint '{wrong}' says what and where" in named.err
+    assert "stdin can be read once: name a file for one of the two" in twice.err
+
+
 async def test_programs_get_a_line_of_json_for_each_finding(offline: Sealane) -> None:
     """With code, severity, line, field, sentence and fix, and whether the API would refuse it."""
     done = await offline("policy", "lint", str(BROKEN / "typo.yaml"), "--offline", "--json")

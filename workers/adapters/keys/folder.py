@@ -22,7 +22,12 @@ class KeyFolder:
     def path_of(self, name: str, algorithm: str, *, overwrite: bool = False) -> Path:
         """Return where a key of this name belongs. Raises Invalid when it is there already, or the name is none."""
         if not _NAME.fullmatch(name):
-            raise Invalid(f"{name!r} is no name of a key: write letters, digits, `.`, `_` and `-`")
+            raise Invalid(
+                f"{name[:100]!r} is no name of a key: begin with a letter or a digit, then letters, digits, `.`, `_`"
+                " and `-`, at most 100 in all"
+            )
+        if self.root.exists() and not self.root.is_dir():
+            raise Invalid(f"{self.root} is no folder: choose another --folder")
         path = self.root / f"{name}{_SUFFIXES[algorithm == OPENPGP]}"
         if not overwrite:
             for suffix in _SUFFIXES:
