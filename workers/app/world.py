@@ -27,7 +27,7 @@ from workers.local.google import GoogleServices, ServedRegistry
 from workers.local.nats import NatsServer, NatsServerError
 from workers.local.registry import Registry
 from workers.local.seed import Seeded, SeedError, seed, seeded
-from workers.local.version import VERSION, upgrade
+from workers.local.version import VERSION, require_world, upgrade
 from workers.redaction import conceal
 from workers.settings import Settings
 
@@ -68,6 +68,9 @@ class World:
         await self._stack.aclose()
 
     async def _start(self) -> None:
+        if self.folder.root.is_dir():
+            # The lock itself would already be a file among somebody else's.
+            require_world(self.folder.root)
         await self.folder.lock()
         self._stack.callback(self.folder.unlock)
         if (older := upgrade(self.folder.root)) is not None:

@@ -31,8 +31,12 @@ def is_world(root: Path) -> bool:
 
 
 def require_world(root: Path) -> None:
-    """Raise FolderError when a folder holds something else than a local world."""
-    if not is_world(root):
+    """Raise FolderError when a folder holds something else than a local world, or cannot be looked into."""
+    try:
+        is_ours = is_world(root)
+    except OSError as error:
+        raise FolderError(f"{root} cannot be read ({error.strerror}): name another folder with --data") from error
+    if not is_ours:
         raise FolderError(f"{root} holds files of somebody else, not a local world: name another folder with --data")
 
 
