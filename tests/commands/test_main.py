@@ -150,6 +150,19 @@ def test_help_says_whole_sentences_on_80_columns(group: tuple[str, ...], monkeyp
     assert "..." not in shown.partition("Commands:")[2]
 
 
+@pytest.mark.parametrize("group", GROUPS)
+def test_help_of_a_group_ends_with_calls_to_copy(group: str) -> None:
+    """Who does not know which command is wanted finds the usual ones, each of which exists."""
+    shown = CliRunner().invoke(__main__.app, [group, "--help"]).output
+    calls = [line.strip() for line in shown.partition("Examples:\n")[2].splitlines() if line.strip()]
+
+    assert calls
+    assert all(f"sealane {group} " in call for call in calls)
+    for call in calls:
+        command = call.partition(f"sealane {group} ")[2].split()[0].rstrip(')"')
+        assert f"\n  {command} " in shown.partition("Commands:")[2], call
+
+
 def test_ctrl_c_while_the_modules_load_shows_no_stack() -> None:
     """The interrupt comes at once, before there is a command that could catch it."""
     interrupted = (

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from workers.ports import Attestation
 
 attestation = typer.Typer(
-    help="List attestations, ask whether they count, delete them.", no_args_is_help=True, rich_markup_mode=None
+    help="List attestations, ask whether they count, delete them.",
+    epilog=examples(
+        "sealane attestation list gcr.io/acme/shop:1.4.2 --verify",
+        "sealane attestation delete projects/acme/occurrences/0f3b…",
+    ),
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 ATTESTOR = Annotated[str | None, typer.Option("--attestor", metavar="A", help="Those of this attestor's note.")]
 NOTE = Annotated[str | None, typer.Option("--note", metavar="N", help="Those of this note.")]

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 attestor = typer.Typer(
     help="Set attestors up, with notes and keys; show and remove them.",
+    epilog=examples(
+        "sealane attestor list",
+        "sealane attestor show built-by-ci",
+        "sealane attestor rotate built-by-ci --wait",
+    ),
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from workers.bus.doors.graveyard import DeadLetter
     from workers.bus.transport.connection import Connection
 
-dead = typer.Typer(help="Look at dead letters, replay or drop them.", no_args_is_help=True, rich_markup_mode=None)
+dead = typer.Typer(
+    help="Look at dead letters, replay or drop them.",
+    epilog=examples(
+        "sealane dead list --worker attest",
+        "sealane dead show 7",
+        "sealane dead replay 7",
+    ),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 WORKER = Annotated[
     str | None, typer.Option("--worker", help="Only those that this worker gave up.", autocompletion=completion.workers)
 ]

@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from workers.adapters.keys.folder import KeyFolder
     from workers.app.keys import Described
 
-keys = typer.Typer(help="Make, take in and show the keys that sign.", no_args_is_help=True, rich_markup_mode=None)
+keys = typer.Typer(
+    help="Make, take in and show the keys that sign.",
+    epilog=examples(
+        "sealane keys create --name ci",
+        "sealane keys import ci.pem --name ci",
+        "sealane keys show ci --json",
+    ),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 NAME = Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the key.")]
 FOLDER = Annotated[
     Path | None,

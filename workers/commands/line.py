@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from workers.bus.judgement.line import LineState
     from workers.bus.transport.connection import Connection
 
-line = typer.Typer(help="See, stop and resume the lines of workers.", no_args_is_help=True, rich_markup_mode=None)
+line = typer.Typer(
+    help="See, stop and resume the lines of workers.",
+    epilog=examples(
+        "sealane line show",
+        "sealane line stop attest --reason 'the registry is being moved'",
+        "sealane line resume attest",
+    ),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 WORKER = Annotated[str, typer.Argument(metavar="WORKER", help="Name of the worker.", autocompletion=completion.workers)]
 ONE = Annotated[
     str | None, typer.Argument(metavar="WORKER", help="Only this worker.", autocompletion=completion.workers)

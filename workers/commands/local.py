@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from workers.local.archive import Manifest
 
 local = typer.Typer(
-    help="Look after the local world's folder, use it from your shell.", no_args_is_help=True, rich_markup_mode=None
+    help="Look after the local world's folder, use it from your shell.",
+    epilog=examples(
+        'eval "$(sealane local env)"',
+        "sealane local backup world.tar.gz",
+        "sealane local reset --keep-ports",
+    ),
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 _STDIO = Path("-")
 YES = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 policy = typer.Typer(
     help="Check, compare, set and explain a policy on images.",
+    epilog=examples(
+        "sealane policy lint policy.yaml",
+        "sealane policy apply policy.yaml --dry-run",
+        "sealane policy explain gcr.io/acme/shop@sha256:…",
+    ),
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -11,7 +11,15 @@ from workers.commands import completion
 from workers.commands.output import JSON, examples, write_json, write_records, write_table
 from workers.failures import Invalid
 
-schema = typer.Typer(help="Read the event catalogue.", no_args_is_help=True, rich_markup_mode=None)
+schema = typer.Typer(
+    help="Read the event catalogue.",
+    epilog=examples(
+        "sealane schema list",
+        "sealane schema show image.pushed",
+    ),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 class Format(enum.StrEnum):

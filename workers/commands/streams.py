@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 streams = typer.Typer(
     help="Compare the streams with what is declared; make them match.",
+    epilog=examples(
+        "sealane streams show",
+        "sealane streams apply --dry-run",
+    ),
     no_args_is_help=True,
     rich_markup_mode=None,
 )
