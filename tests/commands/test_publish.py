@@ -55,7 +55,7 @@ async def test_same_identity_with_other_content_is_refused(lane: Lane, sealane: 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("echo.asked", "--set", "message=x"), "there is no event 'echo.asked': the types are echo.answered"),
+        (("echo.asked", "--set", "message=x"), "there is no event 'echo.asked': the types are attestation.requested"),
         (("echo.requested", "--set", "mesage=x"), "there is no field 'mesage', the fields are message"),
         (("echo.requested", "--set", "message=a", "--set", "message=b"), "--set message is given twice"),
         (("echo.requested", "--set", "message=a", "--timeout", "3"), "--timeout says how long to --wait"),

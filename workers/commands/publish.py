@@ -110,9 +110,15 @@ def _entries(
 
 
 async def publish_entries(
-    entries: "list[Entry]", data: Path | None, *, wait: bool, timeout: float | None, as_json: bool
+    entries: "list[Entry]",
+    data: Path | None,
+    *,
+    wait: bool,
+    timeout: float | None,
+    as_json: bool,
+    worker: str | None = None,
 ) -> int:
-    """Store the events, say so, and with `wait` follow their runs; return the exit code."""
+    """Store the events, say so, and with `wait` follow their runs (with `worker`, its part); return the exit code."""
     from workers.app import connect_as
     from workers.bus.doors.entrance import check_size, enter_all
     from workers.bus.doors.follow import last_sequence
@@ -133,7 +139,8 @@ async def publish_entries(
         entered = _tell(outcomes, as_json=as_json)
         code = 0 if len(entered) == len(entries) else 1
         if wait and entered:
-            code = max(code, await wait_for(connection, entered, heard=heard, timeout=timeout, as_json=as_json))
+            waited = wait_for(connection, entered, heard=heard, timeout=timeout, as_json=as_json, worker=worker)
+            code = max(code, await waited)
         return code
 
 

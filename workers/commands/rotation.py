@@ -72,7 +72,8 @@ def rotate(
 
     async def work() -> int:
         entry = await _entry(name, since, images or [], data, prune=prune, event_id=event_id or str(uuid.uuid4()))
-        return await publish_entries([entry], data, wait=wait, timeout=timeout, as_json=as_json)
+        # Of each image `attest` says a dozen lines: what there is to know of them all, `rekey` says.
+        return await publish_entries([entry], data, wait=wait, timeout=timeout, as_json=as_json, worker="rekey")
 
     try:
         code = asyncio.run(work())

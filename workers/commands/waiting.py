@@ -22,24 +22,41 @@ _LOOK_AT_LINES = 1.0
 
 
 async def wait_for(
-    connection: Connection, entered: Sequence[Entered], *, heard: int, timeout: float | None, as_json: bool
+    connection: Connection,
+    entered: Sequence[Entered],
+    *,
+    heard: int,
+    timeout: float | None,
+    as_json: bool,
+    worker: str | None = None,
 ) -> int:
     """Follow the runs of events until all are complete; return 0 only if nothing failed.
 
     `heard` is the last sequence of PROGRESS before the events were published: nobody spoke of the new ones earlier.
+    With `worker` only its part of the runs counts, for runs of which more is said than is kept.
     """
+
+    def awaited(event_type: str) -> tuple[str, ...]:
+        return tuple(name for name in consumers_of(event_type) if worker in {None, name})
+
     runs: dict[str, Run] = {}
     for event in entered:
         name = event.entry.envelope.run
-        runs.setdefault(name, Run(name, consumers_of)).expect(event.reference)
+        runs.setdefault(name, Run(name, awaited)).expect(event.reference)
     start = heard + 1 if len(runs) > 1 and not any(event.ack.duplicate for event in entered) else 1
-    return await follow_runs(connection, runs, start=start, timeout=timeout, as_json=as_json)
+    return await follow_runs(connection, runs, start=start, timeout=timeout, as_json=as_json, worker=worker)
 
 
 async def follow_runs(
-    connection: Connection, runs: dict[str, Run], *, timeout: float | None, as_json: bool, start: int = 1
+    connection: Connection,
+    runs: dict[str, Run],
+    *,
+    timeout: float | None,
+    as_json: bool,
+    start: int = 1,
+    worker: str | None = None,
 ) -> int:
-    """Follow these runs until all are complete; return 0 only if nothing failed.
+    """Follow these runs, or what one worker says of them, until all are complete; return 0 only if nothing failed.
 
     Many runs are followed together, which reads the progress of all others since `start`, too.
     """
@@ -51,7 +68,7 @@ async def follow_runs(
     try:
         async with asyncio.timeout(timeout):
             only = next(iter(runs)) if len(runs) == 1 else "*"
-            async with aclosing(follow_progress(connection, run=only, start=start)) as messages:
+            async with aclosing(follow_progress(connection, run=only, worker=worker or "*", start=start)) as messages:
                 while waiting:
                     sequence, message = await anext(messages)
                     if message.run in waiting:
