@@ -1,10 +1,12 @@
 """Secrets are read where a reference says, and never shown."""
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 
+from tests.adapters.keys.secret_keys import openssl
 from workers.adapters.secrets import read_secret
 from workers.failures import Denied, Invalid, NotFound, SealaneError
 
@@ -53,9 +55,9 @@ async def test_refuses_a_file_that_everybody_may_read_or_write(tmp_path: Path, m
     [
         ("env://NOT_SET_ANYWHERE", NotFound, "set the environment variable NOT_SET_ANYWHERE"),
         ("env://EMPTY", NotFound, "set the environment variable EMPTY"),
-        ("file:///no/such/file", NotFound, "does not exist"),
+        ("file:///no/such/file", NotFound, "does not exist: put it there, or correct the path"),
         ("file://relative", Invalid, "absolute path"),
-        ("file:///", Invalid, "not a regular file"),
+        ("file:///", Invalid, "not a regular file: name the file that holds the secret"),
         ("gcp-secret://projects/p/secrets/s", Invalid, "cannot be read yet"),
         ("vault://kv/s", Invalid, "cannot be read yet"),
     ],
@@ -81,7 +83,11 @@ async def test_repeats_nothing_that_may_be_the_secret_itself(reference: str) -> 
 
 @pytest.mark.parametrize(
     ("content", "failure", "sentence"),
-    [(b"", NotFound, "is empty"), (b"\n", NotFound, "is empty"), (b"\xff\xfe", Invalid, "UTF-8")],
+    [
+        (b"", NotFound, "is empty: write the secret into it"),
+        (b"\n", NotFound, "is empty: write the secret into it"),
+        (b"\xff\xfe", Invalid, "is not UTF-8 text: write it as text"),
+    ],
 )
 async def test_refuses_a_file_that_holds_no_text(
     tmp_path: Path, content: bytes, failure: type[SealaneError], sentence: str
@@ -89,6 +95,21 @@ async def test_refuses_a_file_that_holds_no_text(
     """An empty file or bytes are no secret."""
     with pytest.raises(failure, match=sentence):
         await read_secret(secret_file(tmp_path / "s", content))
+
+
+async def test_says_how_a_key_in_binary_form_becomes_text(tmp_path: Path) -> None:
+    """The command works as it stands, also with a space in the path."""
+    text = openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    pem, der = tmp_path / "made", tmp_path / "my key.der"
+    secret_file(pem, text.encode())
+    openssl("pkey", "-in", str(pem), "-outform", "DER", "-out", str(der))
+
+    with pytest.raises(Invalid, match="make it PEM: openssl pkey -inform DER") as caught:
+        await read_secret(f"file://{der}")
+    _, *arguments = shlex.split(str(caught.value).partition("make it PEM: ")[2])
+    openssl(*arguments)
+
+    assert await read_secret(secret_file(pem, (tmp_path / "my key.pem").read_bytes())) == text.strip()
 
 
 async def test_refuses_a_file_that_is_too_large(tmp_path: Path) -> None:

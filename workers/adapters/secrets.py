@@ -7,6 +7,7 @@ file:///PATH     a file that others may neither read nor write; one line break a
 import asyncio
 import os
 import re
+import shlex
 import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ SecretReader = Callable[[str], Awaitable[str]]
 _LIMIT = 64 << 10
 """Bytes of a secret file."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SEQUENCE = 0x30
 _RESERVED = ("gcp-secret", "vault")
 
 
@@ -61,12 +63,12 @@ def _from_file(rest: str) -> str:
     try:
         # Asked before opening: to open a pipe would wait for whoever writes to it.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise Invalid(f"the secret file {path} is not a regular file")
+            raise Invalid(f"the secret file {path} is not a regular file: name the file that holds the secret")
         with path.open("rb") as file:
             _require_private(os.fstat(file.fileno()), path)
             content = file.read(_LIMIT + 1)
     except (FileNotFoundError, NotADirectoryError):
-        raise NotFound(f"the secret file {path} does not exist") from None
+        raise NotFound(f"the secret file {path} does not exist: put it there, or correct the path") from None
     except OSError as error:
         raise Denied(f"the secret file {path} cannot be read: {error.strerror}") from None
     return _text(content, path)
@@ -83,7 +85,23 @@ def _text(content: bytes, path: Path) -> str:
     try:
         value = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise Invalid(f"the secret file {path} is not UTF-8 text") from None
+        raise Invalid(f"the secret file {path} is not UTF-8 text: {_remedy(content, path)}") from None
     if not value:
-        raise NotFound(f"the secret file {path} is empty")
+        raise NotFound(f"the secret file {path} is empty: write the secret into it, or name another file")
     return value
+
+
+def _remedy(content: bytes, path: Path) -> str:
+    if not _is_der(content):
+        return "write it as text (base64 where it is bytes), or name another file"
+    target = shlex.quote(str(path.with_suffix(".pem")))
+    return f"if it is a DER key, make it PEM: openssl pkey -inform DER -in {shlex.quote(str(path))} -out {target}"
+
+
+def _is_der(content: bytes) -> bool:
+    """Whether all of it is one SEQUENCE, as every key in binary form is (X.690, 8.1.3)."""
+    if len(content) < 2 or content[0] != _SEQUENCE:  # noqa: PLR2004 - a tag and a length
+        return False
+    width = content[1] & 0x7F if content[1] & 0x80 else 0
+    length = int.from_bytes(content[2 : 2 + width]) if width else content[1]
+    return len(content) == 2 + width + length
