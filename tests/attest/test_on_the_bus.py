@@ -59,7 +59,7 @@ async def _bad_inputs(whole: WholeLane) -> dict[str, tuple[ImagePushed, str]]:
     odd = Image("application/vnd.acme.odd+json", b'{"schemaVersion": 2}')
     host, good = whole.registry.host, whole.push("apps/shop")
     return {
-        "absent": (ImagePushed(image=f"{host}/apps/nowhere:1"), f"{host} has no image apps/nowhere 1"),
+        "absent": (ImagePushed(image=f"{host}/apps/nowhere:1"), f"{host} has no image apps/nowhere:1"),
         "denied": (whole.push("secret/shop"), "does not let us pull secret/shop"),
         "mismatch": (good.model_copy(update={"digest": NO_DIGEST}), f"is {good.digest} in the registry, but the event"),
         "unlisted": (

@@ -212,7 +212,7 @@ async def test_a_digest_seen_elsewhere_is_recorded_and_never_signed(world: World
 
 async def test_an_image_that_does_not_exist_is_a_dead_letter(world: World) -> None:
     """The registry's sentence is the reason."""
-    with pytest.raises(NotFound, match=r"europe-docker\.pkg\.dev has no image acme/apps/shop 9"):
+    with pytest.raises(NotFound, match=r"europe-docker\.pkg\.dev has no image acme/apps/shop:9"):
         await world.attest(ImagePushed(image=f"{REPOSITORY}:9"))
 
 

@@ -53,7 +53,7 @@ class FakeImages:
         repository = f"{host}/{path}"
         found = digest if tag is None else self._tags.get((repository, tag))
         if found is None or (repository, found) not in self._manifests:
-            raise NotFound(f"{host} has no image {path} {tag or digest}")
+            raise NotFound(f"{host} has no image {path}{f':{tag}' if tag else f'@{digest}'}")
         if digest not in {None, found}:
             raise Mismatch(f"{reference} names {digest}, but {host} says that {tag} is {found}")
         return ResolvedImage(host, path, tag, read_manifest(*self._manifests[repository, found]))

@@ -189,7 +189,11 @@ def _refusal(host: str, path: str, wanted: str, status: int) -> str:
                 " pull (Artifact Registry: roles/artifactregistry.reader)"
             )
         case 404 | 410:
-            return f"{host} has no image {path} {wanted}: push it first, or correct the reference"
+            return f"{host} has no image {_named(path, wanted)}: push it first, or correct the reference"
         case 429:
             return f"{host} has had enough of our requests for now"
-    return f"{host} could not say what {path} {wanted} is: it answered {status}"
+    return f"{host} could not say what {_named(path, wanted)} is: it answered {status}"
+
+
+def _named(path: str, wanted: str) -> str:
+    return f"{path}{'@' if _DIGEST.fullmatch(wanted) else ':'}{wanted}"
