@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from google.rpc.error_details_pb2 import Help, RetryInfo
+from google.rpc.error_details_pb2 import ErrorInfo, Help, QuotaFailure, RetryInfo
 
 from workers.adapters.google.errors import Errand, failure
 from workers.failures import Denied, Invalid, NotFound, QuotaExhausted, SealaneError, Unavailable
@@ -80,6 +80,19 @@ def test_a_used_up_quota_comes_back_with_the_next_minute() -> None:
 
     assert isinstance(found, QuotaExhausted)
     assert found.after == timedelta(seconds=43)
+
+
+def test_a_limit_that_waiting_does_not_lift_is_said_at_once() -> None:
+    """A QuotaFailure alone is a fixed limit, as of attestors; beside a rate or a time to wait it is a quota."""
+    full = QuotaFailure(violations=[QuotaFailure.Violation(subject="s", description="There are 200 attestors.")])
+    limited = failure(ERRAND, "RESOURCE_EXHAUSTED", "There are 200 attestors", details=[full])
+    waiting = [RetryInfo(retry_delay=Duration(seconds=7)), ErrorInfo(reason="RATE_LIMIT_EXCEEDED")]
+
+    assert type(limited) is Invalid
+    assert "delete what is no longer needed" in str(limited)
+    assert "going on" not in str(limited)
+    for other in waiting:
+        assert type(failure(ERRAND, "RESOURCE_EXHAUSTED", details=[full, other])) is QuotaExhausted
 
 
 def test_an_endless_wait_is_cut() -> None:

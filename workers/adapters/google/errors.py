@@ -70,6 +70,7 @@ ROLES_ELSEWHERE: Mapping[str, str] = MappingProxyType(
 )
 """Permission → role, for those that a call needs on another resource than the one it is about."""
 OTHERS = (Unavailable, "{service} could not {doing} {resource} just now; trying again")
+_FULL = "waiting makes none, so delete what is no longer needed, or ask Google to raise the limit"
 LONGEST_WAIT = timedelta(hours=1)
 _MESSAGE_LIMIT = 300
 _SECRET = re.compile(r"(?i)bearer\s+\S+|ya29\.\S+|eyJ[\w-]+\.[\w.-]+")
@@ -90,6 +91,9 @@ def failure(
         role=ROLES_ELSEWHERE.get(permission, errand.role),
         remedy=errand.remedy,
     )
+    if kind is QuotaExhausted and _is_fixed_limit(details):
+        kind = Invalid
+        sentence = f"{errand.service} has no room left to {errand.doing} {errand.resource}: {_FULL}"
     said = _SECRET.sub("…", " ".join(message.split()))[:_MESSAGE_LIMIT].rstrip(".")
     sentence = f"{sentence} ({status}: {said})" if said else f"{sentence} ({status})"
     if kind is QuotaExhausted:
@@ -112,6 +116,13 @@ def _wait(details: Any, now: datetime) -> timedelta:
             wanted: timedelta = detail.retry_delay.ToTimedelta()
             return min(max(timedelta(0), wanted), LONGEST_WAIT)
     return timedelta(seconds=61 - now.second)
+
+
+def _is_fixed_limit(details: Any) -> bool:
+    """Whether what is used up never comes back: a QuotaFailure that names neither a rate nor when to try again."""
+    found = {detail.DESCRIPTOR.full_name for detail in details}
+    is_rate = any(getattr(detail, "reason", "") == "RATE_LIMIT_EXCEEDED" for detail in details)
+    return "google.rpc.QuotaFailure" in found and "google.rpc.RetryInfo" not in found and not is_rate
 
 
 _MINUTES = {"min": 1.0, "s": 1 / 60, "h": 60.0, "d": 1440.0}
