@@ -1,8 +1,11 @@
 """Makes a policy of what a file holds, and names each field, type and value that the API does not know."""
 
 import difflib
+import re
 import typing
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -39,13 +42,16 @@ _ELSEWHERE = {
     "cloudRunPolicy": "this is a platform policy, which is another resource",
     "bindings": "this is an IAM policy, which says who may do what, not which image may run",
 }
+_TIME = re.compile(
+    r"(?P<seconds>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]{1,9})?(?P<offset>Z|[+-][0-9]{2}:[0-9]{2})"
+)
 _ROUNDS = 20
 """Each round names and takes out what is wrong; taking out can only uncover a little more."""
 
 
 def shaped(root: Node) -> tuple[Policy, list[Finding]]:
     """Return the policy that the readable part is, and what had to be left out. The tree loses what is left out."""
-    found = [_twice(path, line) for path, line in root.repeated()]
+    found = [_twice(path, line) for path, line in root.repeated()] + _wrong_time(root)
     if not root.value:
         empty = "the policy is empty: it has no default rule, so Binary Authorization refuses it"
         return Policy(), [
@@ -74,6 +80,27 @@ def _twice(path: Path, line: int) -> Finding:
         "keep one of the two",
         line=line,
     )
+
+
+def _wrong_time(root: Node) -> list[Finding]:
+    """Look at the one time of a policy, and take it out if it is none; another type than text is found as that."""
+    node = root.child("updateTime")
+    if node is None or not isinstance(node.value, str) or _is_time(node.value):
+        return []
+    path: Path = ("updateTime",)
+    root.remove(path)
+    sentence = f"{node.value!r} is no time, so Binary Authorization refuses the policy"
+    found = findings.refused("wrong-time", path, sentence, "remove the line; the time is set by Binary Authorization")
+    return [replace(found, line=node.line)]
+
+
+def _is_time(text: str) -> bool:
+    """Whether it is a time as JSON of protocol buffers has it: RFC 3339, with its offset, at most nanoseconds."""
+    found = _TIME.fullmatch(text)
+    try:
+        return found is not None and datetime.fromisoformat(f"{found['seconds']}{found['offset']}").year > 0
+    except ValueError:
+        return False
 
 
 def _finding(root: Node, error: Any) -> Finding:
