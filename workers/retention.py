@@ -27,8 +27,9 @@ class Retention(BaseModel):
     """PROGRESS drops its oldest messages when it holds this much."""
     progress_age: timedelta = timedelta(days=14)
     """How long progress can be read."""
-    progress_per_run: int = Field(default=2000, gt=0)
-    """Progress messages kept of one run at one worker; the oldest are dropped first."""
+    progress_per_run: int = Field(default=100_000, gt=0)
+    """Progress messages kept of one run at one worker; the oldest are dropped first. Enough for some thousand images: a
+    result that is dropped is missed by whoever waits for its run."""
     dead_bytes: int = Field(default=2 * _GIB, gt=0)
     """DEAD refuses new dead letters when it holds this much: their originals then stay where they are."""
     dead_age: timedelta = timedelta(days=90)
