@@ -7,9 +7,12 @@ import re
 
 _KNOWN: set[str] = set()
 _SHORTEST = 8
+KEY_PREFIX = "slk_"
+"""How the door's API keys begin, so that one is known wherever it turns up."""
 _SHAPES = re.compile(
     r"S[AUONC][A-Z2-7]{56}"  # an nkey seed
     r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
+    rf"|{KEY_PREFIX}[A-Za-z0-9_-]{{16,}}"
     r"|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{8,}"
     r"|(?<=[Bb]asic )[A-Za-z0-9+/=]{8,}"
     r"|ya29\.[A-Za-z0-9._-]+"  # a Google access token

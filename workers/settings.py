@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     signing_rules: Annotated[SigningRules, NoDecode] = SigningRules()
     """Which attestor signs which images with which key: a JSON list, or the path of a JSON file that holds it. No rule
     means not signed, visibly."""
+    principals: str = ""
+    """Who may publish what at the door: a JSON object, or the path of a JSON file that holds it. Nobody if left out."""
     google_endpoint: str | None = None
     """HOST:PORT of a plain-text gRPC endpoint for all Google services (the local world); unset means Google."""
     google_token: str | None = None

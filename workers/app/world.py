@@ -10,15 +10,18 @@ import sys
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
+from workers.adapters.key_sets import fetch_key_set
 from workers.app.connecting import open_bus
 from workers.app.environment import overlay, world_environment
 from workers.bus.rooms import all_wirings
 from workers.bus.topology.identities import ensure_identities
-from workers.bus.topology.permissions import GATEWAY, PROVISIONER, derive, render
+from workers.bus.topology.permissions import GATEWAY, PROVISIONER, derive, doors, render
 from workers.bus.topology.provision import apply
 from workers.bus.topology.streams import topology
 from workers.bus.transport.connection import Connection
 from workers.failures import Unavailable
+from workers.gateway.callers import hash_of
+from workers.gateway.principals import Grant, Principal, read_policy
 from workers.gateway.rpc import RpcDoor
 from workers.gateway.server import Door
 from workers.local.children import Child
@@ -125,11 +128,19 @@ class World:
     async def _open_doors(self, settings: Settings, ports: dict[str, int]) -> None:
         connection: Connection = await open_bus(settings, GATEWAY)
         self._stack.push_async_callback(connection.close)
-        door, rpc = Door(connection), RpcDoor(connection)
+        policy = read_policy(settings.principals).with_principal(self._newcomer())
+        door, rpc = Door(connection, policy, fetch_key_set), RpcDoor(connection)
         await door.start(ports["http"])
         self._stack.push_async_callback(door.stop)
         await rpc.start(ports["grpc"])
         self._stack.push_async_callback(rpc.stop)
+
+    def _newcomer(self) -> Principal:
+        """Return whoever may read this folder: it may bring the events that no worker here says itself."""
+        key = self.folder.api_key()
+        conceal(key)
+        grants = tuple(Grant(type=event_type) for event_type in doors(all_wirings().values()))
+        return Principal(name="local", api_keys=(hash_of(key),), may_publish=grants, rate=6000)
 
     async def _start_workers(self) -> None:
         command = (sys.executable, "-m", "workers", "worker", *sorted(all_wirings()), "--data", str(self.folder.root))
@@ -156,6 +167,7 @@ class World:
             "project": self.project,
             "location": names.location,
             "token": str(self.folder.token_file),
+            "api_key": str(self.folder.key_file),
             "attestor": names.attestor,
             "note": names.note,
             "key": names.key,

@@ -1,4 +1,4 @@
-"""The door over HTTP: /livez, /readyz, and the health page at /."""
+"""The door over HTTP: /livez, /readyz, and the health page at / for everybody; /events for principals."""
 
 import asyncio
 import contextlib
@@ -12,13 +12,16 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from workers.bus.transport.connection import Connection
+from workers.gateway.events import MOST_HEADERS, EventsDoor
 from workers.gateway.health import examine
+from workers.gateway.keysets import FetchKeys
 from workers.gateway.page import render
+from workers.gateway.principals import Policy
 
 _NO_STORE = {"cache-control": "no-store"}
 
 
-def application(connection: Connection) -> Starlette:
+def application(connection: Connection, events: EventsDoor) -> Starlette:
     """Return the routes of the door, over one bus connection under the identity `gateway`."""
 
     async def livez(_: Request) -> Response:
@@ -33,7 +36,9 @@ def application(connection: Connection) -> Starlette:
     async def page(_: Request) -> Response:
         return HTMLResponse(render(await examine(connection)), headers=_NO_STORE)
 
-    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/", page)])
+    routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/", page)]
+    routes += [Route("/events", events.post, methods=["POST"])]
+    return Starlette(routes=routes)
 
 
 class _Server(uvicorn.Server):
@@ -45,11 +50,19 @@ class _Server(uvicorn.Server):
 
 
 class Door:
-    """The HTTP server in this event loop."""
+    """The HTTP server in this event loop. `policy` says who may publish what: nobody when it is empty."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, policy: Policy, fetch_keys: FetchKeys) -> None:
+        self._events = EventsDoor(connection, policy, fetch_keys)
         config = uvicorn.Config(
-            application(connection), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3
+            application(connection, self._events),
+            http="h11",
+            h11_max_incomplete_event_size=MOST_HEADERS,
+            server_header=False,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=3,
         )
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None
@@ -58,6 +71,7 @@ class Door:
         """Listen and return the port. Raises OSError when it is taken."""
         listening = socket.create_server((host, port))
         listening.setblocking(False)
+        await self._events.start()
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]), name="door")
         while not self._server.started:
             if self._serving.done():
@@ -71,3 +85,4 @@ class Door:
             self._server.should_exit = True
             await self._serving
             self._serving = None
+            await self._events.close()

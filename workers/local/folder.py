@@ -5,6 +5,7 @@
     DIR/ports.json       chosen free once, kept
     DIR/endpoints.json   where everything is, written by rename when all of it answers, removed at the end
     DIR/token            the local access token, 0600
+    DIR/identities/door.key   the local API key of the door, 0600
     DIR/identities/      one nkey seed per bus identity, 0600
     DIR/nats, google, registry, logs
 
@@ -52,6 +53,11 @@ class WorldFolder:
     def identities(self) -> Path:
         """Where the nkey seeds are."""
         return self.root / "identities"
+
+    @property
+    def key_file(self) -> Path:
+        """Where the local API key of the door is."""
+        return self.identities / "door.key"
 
     @property
     def logs(self) -> Path:
@@ -137,11 +143,12 @@ class WorldFolder:
 
     def token(self) -> str:
         """Return the local access token, made on first use."""
-        if not self.token_file.exists():
-            descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(32))
-        return self.token_file.read_text().strip()
+        return _secret(self.token_file)
+
+    def api_key(self) -> str:
+        """Return the local API key of the door, made on first use."""
+        self.identities.mkdir(mode=0o700, exist_ok=True)
+        return _secret(self.key_file, prefix="slk_")
 
     def publish(self, endpoints: Mapping[str, Any]) -> None:
         """Say where everything is, now that all of it answers."""
@@ -158,6 +165,14 @@ class WorldFolder:
     @property
     def _endpoints(self) -> Path:
         return self.root / "endpoints.json"
+
+
+def _secret(file: Path, *, prefix: str = "") -> str:
+    if not file.exists():
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(prefix + secrets.token_urlsafe(32))
+    return file.read_text().strip()
 
 
 def _lock(descriptor: int, kind: int) -> bool:

@@ -4,8 +4,9 @@ A permission is a subject that an identity may publish to or subscribe to; the J
 server checks the subject of a request, never where the answer shall go, and stores an answer that arrives on a stream's
 subject. A direct get answers with the stored message, headers and all: whoever may write a message somewhere and get it
 directly could so forge any event, schedule or claim. Workers therefore read by `STREAM.MSG.GET`, whose answers are JSON
-without headers, which nobody takes for an event. The gateway and the operator may get directly: they may publish every
-event anyway. For the same reason a worker's schedules and claims are in streams of its own.
+without headers, which nobody takes for an event. The operator may get directly: it may publish every event anyway. So
+may the gateway, whose own code publishes only what may come through a door. For the same reason a worker's schedules
+and claims are in streams of its own.
 """
 
 import json
@@ -128,9 +129,15 @@ def _bridge() -> Permissions:
     )
 
 
-def _gateway(workers: Iterable[Wiring]) -> Permissions:
+def doors(workers: Iterable[Wiring]) -> tuple[str, ...]:
+    """Return the types of event that may come through a door: those that no worker says itself."""
+    emitted = {event_type for wiring in workers for event_type in wiring.emitted_types}
+    return tuple(sorted(set(CATALOGUE) - emitted))
+
+
+def _gateway(workers: list[Wiring]) -> Permissions:
     return Permissions(
-        publish=(inbox(GATEWAY), *sorted(CATALOGUE), *_reading(_READ), f"$JS.API.STREAM.MSG.GET.{LINES}"),
+        publish=(inbox(GATEWAY), *doors(workers), *_reading(_READ), f"$JS.API.STREAM.MSG.GET.{LINES}"),
         subscribe=(inbox(GATEWAY), *sorted(CATALOGUE), "progress.>", "dead.>"),
         never_publish=_durables(workers),
     )

@@ -1,0 +1,51 @@
+"""Who calls: by API key or signed token in `Authorization: Bearer …` (RFC 6750)."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from workers.gateway.principals import Policy, Principal
+from workers.gateway.problems import unauthenticated
+from workers.gateway.tokens import Bearer, Tokens
+from workers.redaction import KEY_PREFIX
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]+) *", re.IGNORECASE)
+NO_CLAIMS: Mapping[str, Any] = {}
+
+
+def hash_of(key: str) -> str:
+    """Return how a policy names an API key: keys are random and long, a plain SHA-256 hides them well."""
+    return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+class Callers:
+    """Finds the principal of a request."""
+
+    def __init__(self, policy: Policy, tokens: Tokens) -> None:
+        self._keys = [(key, principal) for principal in policy.principals for key in principal.api_keys]
+        self._tokens = tokens
+
+    async def caller(self, authorization: str | None) -> Bearer:
+        """Return who calls. Raises Problem: 401, 403, 503."""
+        if not authorization:
+            raise unauthenticated("say who you are: send `Authorization: Bearer TOKEN`")
+        found = _BEARER.fullmatch(authorization)
+        if found is None:
+            raise unauthenticated("the header Authorization is not understood: send `Bearer TOKEN`", claim="token")
+        credential = found[1]
+        if not credential.startswith(KEY_PREFIX):
+            return await self._tokens.bearer(credential)
+        principal = self._by_key(credential)
+        if principal is None:
+            raise unauthenticated("this API key is not, or no longer, known here", claim="api_key")
+        return Bearer(principal, NO_CLAIMS)
+
+    def _by_key(self, credential: str) -> Principal | None:
+        """Compare with every key there is: how long it takes says nothing."""
+        given, found = hash_of(credential), None
+        for key, principal in self._keys:
+            if hmac.compare_digest(key, given):
+                found = principal
+        return found

@@ -1,0 +1,212 @@
+"""`POST /events`: who calls, what it brings, whether it may, and only then the bus. 202 means stored (PubAck).
+
+All events of a request are checked before any is stored. Sending the same again gives the same answer.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from schemas.catalogue import CATALOGUE
+from schemas.identity import digest_of
+from workers.bus.doors.entrance import Entered, Entry, check, check_size, enter_all
+from workers.bus.topology.streams import HEADROOM
+from workers.bus.transport.connection import Connection
+from workers.bus.transport.publisher import Publisher
+from workers.failures import Invalid, Mismatch, SealaneError, TemporaryError
+from workers.gateway.callers import Callers
+from workers.gateway.keysets import FetchKeys, KeySets
+from workers.gateway.limits import BoundTokens, Rates
+from workers.gateway.principals import Grant, Policy, Principal
+from workers.gateway.problems import Problem, forbidden, shown
+from workers.gateway.reading import BATCH_CONTENT_TYPE, Brought, body_of, events_of, media_type
+from workers.gateway.tokens import Bearer, Tokens, told
+from workers.terminal import safe
+
+log = logging.getLogger(__name__)
+AT_ONCE = 128
+"""Requests that are worked on at a time: what they hold in memory is bounded so."""
+MOST_HEADERS = 32 * 1024
+"""Bytes that the headers of a request may hold."""
+_BUSY_SECONDS, _AWAY_SECONDS = 1.0, 5.0
+_DENIALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+class EventsDoor:
+    """Lets events in. `await start()` before, `await close()` after."""
+
+    def __init__(self, connection: Connection, policy: Policy, fetch_keys: FetchKeys) -> None:
+        self._connection = connection
+        self._publisher = Publisher(connection)
+        self._policy = policy
+        self._callers = Callers(policy, Tokens(policy, KeySets(fetch_keys)))
+        self._rates = Rates()
+        self._bound = BoundTokens()
+        self._working = 0
+
+    async def start(self) -> None:
+        """Begin to hear what the bus answers."""
+        await self._publisher.start()
+
+    async def close(self) -> None:
+        """Stop; what is still unanswered fails."""
+        await self._publisher.close()
+
+    async def post(self, request: Request) -> Response:
+        """Answer POST /events."""
+        if self._working >= AT_ONCE:
+            busy = "too much is brought at once: send it again in a moment"
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, busy, after=_BUSY_SECONDS).response()
+        self._working += 1
+        try:
+            return await self._take(request)
+        except Problem as problem:
+            return problem.response()
+        finally:
+            self._working -= 1
+
+    async def caller(self, request: Request) -> Bearer:
+        """Return who calls. Raises Problem; a denial is in the log, with the claims and without the token."""
+        given = request.headers.getlist("authorization")
+        try:
+            return await self._callers.caller(", ".join(given))
+        except Problem as problem:
+            _tell(problem, "nobody we know")
+            raise
+
+    async def _take(self, request: Request) -> Response:
+        _bounded(request)
+        bearer = await self.caller(request)
+        try:
+            self._pay(bearer.principal, 1)
+            media = media_type(request)
+            body = await body_of(request, self._connection.client.max_payload - HEADROOM)
+            brought = events_of(media, request.headers.items(), body)
+            batch = media == BATCH_CONTENT_TYPE
+            places = [{"index": index} if batch else {} for index in range(len(brought))]
+            entries = [self._entry(bearer.principal, *one) for one in zip(brought, places, strict=True)]
+            self._bind(bearer, entries)
+            if len(entries) > 1:
+                self._pay(bearer.principal, len(entries) - 1)
+        except Problem as problem:
+            problem.evidence = told(bearer.claims)
+            _tell(problem, bearer.principal.name)
+            raise
+        outcomes = await enter_all(self._connection, self._publisher, entries)
+        return _answer(entries, outcomes, batch=batch)
+
+    def _pay(self, principal: Principal, count: int) -> None:
+        wait = self._rates.take(principal, count)
+        if wait:
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"{principal.name} may bring {principal.rate:g} events a minute: send it again in {wait:.0f} s",
+                after=wait,
+            )
+
+    def _entry(self, principal: Principal, brought: Brought, place: Mapping[str, Any]) -> Entry:
+        """Return what may enter. Raises Problem: 400 for what is wrong, 403 for what this principal may not say."""
+        envelope = brought.envelope
+        grants = _grants(principal, envelope.type, place)
+        if not self._policy.may_say(principal, envelope.source):
+            raise forbidden(
+                f"{principal.name} may not speak as the source {shown(envelope.source)}", attribute="source", **place
+            )
+        try:
+            found = check(
+                envelope.type, brought.body, source=envelope.source, event_id=envelope.id, actor=principal.name
+            )
+            check_size(self._connection, found)
+        except Invalid as error:
+            raise Problem(
+                HTTPStatus.BAD_REQUEST, str(error), **_wrong_fields(envelope.type, brought.body), **place
+            ) from None
+        missed = [grant.misses(found.event) for grant in grants]
+        if all(missed):
+            field, sentence = next(miss for miss in missed if miss)
+            raise forbidden(f"{principal.name}: {sentence}", field=field, **place)
+        carried = {name: getattr(envelope, name) for name in ("time", "traceparent", "tracestate")}
+        return replace(found, envelope=replace(found.envelope, **carried))
+
+    def _bind(self, bearer: Bearer, entries: Sequence[Entry]) -> None:
+        """Use a token for the events that it was used for first, and for nothing else: so a retry works."""
+        token_id = bearer.claims.get("jti")
+        if not isinstance(token_id, str):
+            return
+        use = digest_of("use", *sorted(entry.envelope.message_id for entry in entries))
+        expires = bearer.claims["exp"]
+        if not self._bound.bind(digest_of("token", str(bearer.claims["iss"]), token_id), use, float(expires)):
+            raise forbidden("this token was used for another event: get one for each request", claim="jti")
+
+
+def _bounded(request: Request) -> None:
+    """Raise Problem when the headers are too large: the server itself refuses only what it has not read in one go."""
+    if sum(len(name) + len(value) for name, value in request.headers.raw) > MOST_HEADERS:
+        raise Problem(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the headers hold more than {MOST_HEADERS >> 10} KiB"
+        )
+
+
+def _grants(principal: Principal, event_type: str, place: Mapping[str, Any]) -> list[Grant]:
+    if event_type not in CATALOGUE:
+        known = ", ".join(sorted(CATALOGUE))
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            f"there is no event {shown(event_type)}: the types are {known}",
+            attribute="type",
+            **place,
+        )
+    grants = [grant for grant in principal.may_publish if grant.type == event_type]
+    if not grants:
+        allowed = ", ".join(sorted({grant.type for grant in principal.may_publish})) or "nothing"
+        raise forbidden(f"{principal.name} may not publish {event_type}: only {allowed}", attribute="type", **place)
+    return grants
+
+
+def _wrong_fields(event_type: str, body: bytes) -> dict[str, Any]:
+    """Return which fields are wrong, the first one by itself."""
+    try:
+        CATALOGUE[event_type].model_validate_json(body)
+    except ValidationError as error:
+        paths = [".".join(map(str, found["loc"])) for found in error.errors(include_url=False, include_input=False)]
+        return {"field": paths[0], "fields": paths}
+    return {}
+
+
+def _answer(entries: Sequence[Entry], outcomes: Sequence[Entered | SealaneError], *, batch: bool) -> Response:
+    """Say what became of each; nothing in it differs when the same is sent again."""
+    receipts = [_receipt(entry) for entry in entries]
+    failures = [
+        (receipt, out) for receipt, out in zip(receipts, outcomes, strict=True) if isinstance(out, SealaneError)
+    ]
+    if not failures:
+        answer: Any = receipts if batch else receipts[0]
+        return JSONResponse(answer, HTTPStatus.ACCEPTED, {"cache-control": "no-store"})
+    # What passes by itself is said first: the batch is sent again as it is, and what is stored stays stored once.
+    _, failure = next(((one, out) for one, out in failures if isinstance(out, TemporaryError)), failures[0])
+    members: dict[str, Any] = {}
+    if batch:
+        members["not_stored"] = [receipt | {"detail": str(out)} for receipt, out in failures]
+    if isinstance(failure, Mismatch):
+        return Problem(HTTPStatus.CONFLICT, str(failure), attribute="id", **members).response()
+    log.warning("an event was not stored: %s", failure)
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(failure), after=_AWAY_SECONDS, **members).response()
+
+
+def _receipt(entry: Entry) -> dict[str, str]:
+    envelope = entry.envelope
+    return {"type": envelope.type, "source": envelope.source, "id": envelope.id, "run": envelope.run}
+
+
+def _tell(problem: Problem, who: str) -> None:
+    """Log a denial: who it was, what was denied, and the claims; never what proved them."""
+    if problem.status in _DENIALS:
+        claims = safe(json.dumps(dict(problem.evidence)))
+        log.warning("denied (%d) to %s: %s; claims %s", problem.status, who, safe(problem.detail), claims)
