@@ -100,5 +100,6 @@ def _tell(outcomes: "list[Outcome]") -> None:
 
     for outcome in outcomes:
         word = "verified" if outcome.good else "FAILED  "
-        console().print(f"{word}  {outcome.story} ({outcome.seconds:.2f} s)", style="green" if outcome.good else "red")
-        console().print(f"          {one_line(outcome.said)}", markup=False)
+        line = f"{word}  {outcome.story} ({outcome.seconds:.2f} s)"
+        console().print(line, style="green" if outcome.good else "red", markup=False, soft_wrap=True)
+        console().print(f"          {one_line(outcome.said)}", markup=False, soft_wrap=True)

@@ -46,7 +46,11 @@ def console() -> "Console":
     """Return where to write for people; piped output has no colours and is never wrapped."""
     from rich.console import Console
 
-    return Console(highlight=False) if is_person() else Console(highlight=False, width=_WIDE, no_color=True)
+    if not is_person():
+        return Console(highlight=False, width=_WIDE, no_color=True)
+    screen = Console(highlight=False)
+    # To rich, NO_COLOR is about colours alone; who sets it wants none of the bytes that make bold and dim either.
+    return Console(highlight=False, color_system=None) if screen.no_color else screen
 
 
 def write_json(record: Mapping[str, Any]) -> None:
