@@ -77,6 +77,17 @@ async def test_an_unsigned_image_is_refused_and_the_signed_one_admitted(clients:
     assert await clients.revisions.get_revision(name=second.name) == second
 
 
+async def test_a_refusal_is_an_answer_and_no_warning(over_grpc: Clients, caplog: pytest.LogCaptureFixture) -> None:
+    """Who deploys is told; the log keeps it for who looks."""
+    await set_rule(over_grpc, DENY)
+    with caplog.at_level(logging.INFO), pytest.raises(exceptions.GoogleAPICallError, match="always_deny"):
+        await create(over_grpc.services, wanted(authorization=DEFAULT))
+
+    (said,) = [record for record in caplog.records if record.name == "workers.local.google.run.revisions"]
+    assert said.levelno == logging.INFO
+    assert IMAGE in said.getMessage()
+
+
 async def test_a_refused_update_leaves_the_ready_revision(over_grpc: Clients) -> None:
     """What served before goes on serving."""
     before = await create(over_grpc.services, wanted(authorization=DEFAULT))

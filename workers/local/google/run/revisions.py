@@ -113,8 +113,11 @@ class Revisions:
         project = "/".join(service.name.split("/")[:2])
         for container in service.template.containers:
             decision = self._admission.decide(project, container.image)
-            if not decision.admitted or decision.dry_run:
+            if decision.dry_run:
                 _log.warning("%s: %s %s", name, decision.sentence, " ".join(decision.details))
+            elif not decision.admitted:
+                # Who deploys is told by the operation, so here it is no warning.
+                _log.info("%s: %s %s", name, decision.sentence, " ".join(decision.details))
             if not decision.admitted:
                 sentence = f"Container image '{container.image}' is not authorized by policy. {decision.sentence}"
                 return _failed(ready, Reason.CONTAINER_IMAGE_UNAUTHORIZED, sentence)
