@@ -129,6 +129,7 @@ class _Growing:
         self._what = what
         self._left = _MOST_NODES
         self._constructor = yaml.constructor.SafeConstructor()
+        self._resolver = yaml.resolver.Resolver()
 
     def grow(self, node: yaml.Node, depth: int = 0) -> Node:
         """Return the node with all below it."""
@@ -177,6 +178,8 @@ class _Growing:
         try:
             return self._constructor.construct_object(node)
         except ValueError:
+            if node.tag != self._resolver.resolve(yaml.ScalarNode, node.value, (True, False)):
+                raise  # somebody wrote the tag
             # What only looks like a number or a date, or is one that no machine holds: a text, as JSON would have it.
             return str(node.value)
 
