@@ -199,6 +199,7 @@ async def test_explain_walks_to_the_rule_that_decides(box: Box) -> None:
     after = await box("explain", box.image)
     namespaces = "kubernetesNamespaceAdmissionRules:\n  kube-system:\n    evaluationMode: ALWAYS_ALLOW\n"
     file = box.file("spaces.yaml", f"{GOOD}{namespaces}    enforcementMode: ENFORCED_BLOCK_AND_AUDIT_LOG\n")
+    unlisted = await box("explain", "gcr.io/acme/shop:1", "--json")
     inside = await box("explain", box.image, "-f", file, "--service-account", "kube-system:default")
     outside = await box("explain", box.image, "-f", file, "--istio", "spiffe://acme.example/ns/prod/sa/x", "--json")
 
@@ -208,6 +209,9 @@ async def test_explain_walks_to_the_rule_that_decides(box: Box) -> None:
     assert record["remedies"] == [f"Attest it: sealane attest {box.image} --attestor {box.attestor}"]
     assert f"Deploy it by its digest: {box.image}" in tagged.out
     assert f"ADMITTED: defaultAdmissionRule of {box.policy} decides" in after.out
+    deploy, other = unlisted.lines[0]["remedies"]
+    assert deploy == "Deploy it by its digest: gcr.io/acme/shop@sha256:…"
+    assert other.startswith("List gcr.io in SEALANE_REGISTRIES, with what it takes to pull, or explain gcr.io/acme/")
     assert (inside.code, outside.code) == (0, 1)
     assert "ADMITTED: kubernetesNamespaceAdmissionRules.kube-system of" in inside.out
     assert outside.lines[0]["decided_by"] == "defaultAdmissionRule"

@@ -43,6 +43,14 @@ def test_every_attestor_has_to_attest(
     assert remedies is None or decision.remedies == remedies
 
 
+def test_what_helps_where_asking_again_does_not_is_said_once() -> None:
+    """As for an image from a registry that is not to be asked, whatever the attestor."""
+    unlisted = Attested(None, "the digest is not known", "Name the image by its digest.")
+    decision = decided(Policy(default_admission_rule=REQUIRE), ci=unlisted, scan=unlisted)
+
+    assert (decision.verdict, decision.remedies) == ("UNKNOWN", ("Name the image by its digest.",))
+
+
 def test_nothing_was_asked_is_unknown() -> None:
     """Attestors that nobody asked about are no yes."""
     assert decided(Policy(default_admission_rule=REQUIRE)).verdict == "UNKNOWN"

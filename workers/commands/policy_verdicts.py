@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from workers.failures import SealaneError
+from workers.failures import Denied, SealaneError
 
 if TYPE_CHECKING:
     from workers.app.policies import PolicyPorts
@@ -24,9 +24,22 @@ async def attested_by(
     try:
         resolved = await _resolved(image, ports)
     except SealaneError as problem:
-        return None, {name: Attested(None, f"the digest is not known: {problem}") for name in names}
+        unknown = Attested(None, f"the digest is not known: {problem}", _remedy(image, problem))
+        return None, dict.fromkeys(names, unknown)
     found = {name: await findings(resolved, name, ports.attestors, ports.attestations) for name in names}
     return resolved.digest, {name: _attested(each) for name, each in found.items()}
+
+
+def _remedy(reference: str, problem: SealaneError) -> str | None:
+    """Return what helps where a registry is not to be asked: asking again does not."""
+    from schemas.images import split_reference
+    from workers.registries import SETTING
+
+    if not isinstance(problem, Denied):
+        return None
+    host, path, _, _ = split_reference(reference)
+    image = f"{host}/{path}@sha256:…"
+    return f"List {host} in {SETTING}, with what it takes to pull, or explain {image}, which asks no registry."
 
 
 async def _resolved(image: str, ports: "PolicyPorts") -> "ResolvedImage":

@@ -38,6 +38,8 @@ class Attested:
 
     is_verified: bool | None
     reason: str = ""
+    remedy: str | None = None
+    """What would make it known; asking again, if that is all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +203,13 @@ def _attestations(rule: AdmissionRule, image: str, attested: Mapping[str, Attest
 def _judged(
     rule: AdmissionRule, image: str, attested: Mapping[str, Attested], digest: str | None
 ) -> tuple[Verdict, tuple[str, ...]]:
-    answers = {name: attested.get(name, Attested(None)).is_verified for name in rule.require_attestations_by}
+    asked = {name: attested.get(name, Attested(None)) for name in rule.require_attestations_by}
+    answers = {name: said.is_verified for name, said in asked.items()}
     remedies = [
         f"Attest it: sealane attest {image} --attestor {name}" for name, said in answers.items() if said is False
     ]
-    remedies += [f"Ask again: {name} could not be asked." for name, said in answers.items() if said is None]
+    unknown = {name: said.remedy for name, said in asked.items() if said.is_verified is None}
+    remedies += dict.fromkeys(remedy or f"Ask again: {name} could not be asked." for name, remedy in unknown.items())
     if not has_digest(image):
         return "REFUSED", (f"Deploy it by its digest: {_untagged(image)}@{digest or 'sha256:…'}", *remedies)
     if False in answers.values() or not answers:
