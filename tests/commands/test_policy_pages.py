@@ -21,9 +21,8 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Forty columns with colours."""
+def terminal_of(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Put a terminal of forty columns, with colours, in the place of stdout."""
     found = Terminal()
     monkeypatch.setattr(sys, "stdout", found)
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -39,12 +38,12 @@ def show() -> None:
     show_changes([CHANGE], as_json=False, same="")
 
 
-def test_a_sentence_stays_one_line_on_a_narrow_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sentence_stays_one_line_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The terminal folds it by itself, and what is copied from it is whole; without colours, no byte steers it."""
+    terminal = terminal_of(monkeypatch)
     show()
     coloured = terminal.getvalue()
-    terminal.truncate(0)
-    terminal.seek(0)
+    terminal = terminal_of(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")
     show()
     plain = terminal.getvalue()
