@@ -178,10 +178,15 @@ class _Growing:
         try:
             return self._constructor.construct_object(node)
         except ValueError:
-            if node.tag != self._resolver.resolve(yaml.ScalarNode, node.value, (True, False)):
+            if node.tag != self._implicit_tag(node.value):
                 raise  # somebody wrote the tag
             # What only looks like a number or a date, or is one that no machine holds: a text, as JSON would have it.
             return str(node.value)
+
+    def _implicit_tag(self, text: str) -> Any:
+        """Return the tag that a plain text without one has."""
+        resolver: Any = self._resolver
+        return resolver.resolve(yaml.ScalarNode, text, (True, False))
 
 
 def _tree(node: yaml.Node | None, where: str, what: str, begins: str) -> Node:
