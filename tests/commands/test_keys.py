@@ -149,6 +149,30 @@ async def test_what_is_there_is_never_overwritten_unawares(keys: Keys) -> None:
     await require_signing(record)
 
 
+async def test_a_folder_that_everybody_may_change_is_no_place_for_keys(keys: Keys) -> None:
+    """Whoever may write there can put a key of their own in the place of ours."""
+    folder = keys.folder / "for all"
+    folder.mkdir()
+    folder.chmod(0o777)
+    refused = await keys("create", "--name", "ci", "--folder", str(folder))
+    folder.chmod(0o775)
+    made = await keys("create", "--name", "ci", "--folder", str(folder))
+
+    assert f"run chmod o-w '{folder}', or choose another --folder" in refused.err
+    assert (refused.code, made.code) == (1, 0)
+
+
+async def test_an_encrypted_key_asks_for_the_option_at_hand(keys: Keys) -> None:
+    """Not for a part of a reference that nobody wrote."""
+    await keys.made("create", "--name", "ci", "--passphrase", "env://CI_PASSPHRASE")
+    (file,) = keys.files()
+    for arguments in (("show", "ci"), ("import", str(file), "--name", "other")):
+        refused = await keys(*arguments)
+        assert refused.code == 2
+        assert "is encrypted: say where its passphrase is, --passphrase env://NAME or --passphrase file" in refused.err
+    assert (await keys("show", "ci", "--passphrase", "env://CI_PASSPHRASE")).code == 0
+
+
 async def test_an_existing_key_is_copied_once_it_is_known_to_sign(keys: Keys, gpg: Gpg) -> None:
     """PEM and OpenPGP, byte for byte; the source stays where it is."""
     gpg.key("ci")
@@ -188,6 +212,7 @@ async def test_what_cannot_sign_is_not_taken_in(keys: Keys) -> None:
         (["create", "--name", "../ci"], "'../ci' is no name of a key: begin with a letter or a digit"),
         (["create", "--name", "x" * 101], "at most 100 in all"),
         (["create", "--name", "ci", "--folder", "/dev/null"], "/dev/null is no folder: choose another --folder"),
+        (["create", "--name", "ci", "--folder", ""], "--folder is empty: name a folder, or leave the option out"),
         (["create", "--name", "ci", "--user-id", "Ci <ci@example.com>"], "--user-id is for OpenPGP keys: say"),
         (["create", "--name", "ci", "--algorithm", "OPENPGP", "--user-id", "a\nb"], "--user-id is one line of text"),
         (

@@ -8,6 +8,8 @@ import typer
 from workers.commands.output import DATA, JSON, examples, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from workers.adapters.keys.folder import KeyFolder
     from workers.app.keys import Described
 
@@ -23,7 +25,7 @@ keys = typer.Typer(
 )
 NAME = Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the key.")]
 FOLDER = Annotated[
-    Path | None,
+    str | None,
     typer.Option("--folder", metavar="DIR", help="Folder of local keys; default: ~/.config/sealane/keys."),
 ]
 PASSPHRASE = Annotated[
@@ -78,7 +80,7 @@ def create(
 
     word = named_algorithm(algorithm)
     if kms is not None:
-        if passphrase or user_id or folder or overwrite:
+        if passphrase or user_id or folder is not None or overwrite:
             raise Invalid("--passphrase, --user-id, --folder and --overwrite are for local keys: drop them or --kms")
         protection = "HSM" if hsm else "SOFTWARE"
         made = create_in_kms(kms, name, word, data, protection=protection, new_version=new_version)
@@ -129,7 +131,7 @@ def import_(
     if is_kms_key(reference):
         raise Invalid("a key in Cloud KMS never leaves it: name its version in a signing rule")
     imported = import_local(place, LocalKey.parse(reference), name, overwrite=overwrite)
-    _write(asyncio.run(imported), as_json=as_json)
+    _write(asyncio.run(_opened(imported)), as_json=as_json)
 
 
 @keys.command(
@@ -161,7 +163,7 @@ def show(
 
     chosen = named_algorithm(algorithm) if algorithm else None
     reference = reference_of(key, _folder(folder), passphrase=passphrase, algorithm=chosen)
-    found = asyncio.run(describe(reference, data))
+    found = asyncio.run(_opened(describe(reference, data)))
     if as_json:
         write_json(found.attestor_key)
     elif public:
@@ -170,11 +172,29 @@ def show(
         _write(found, as_json=False)
 
 
-def _folder(folder: Path | None) -> "KeyFolder":
+def _folder(folder: str | None) -> "KeyFolder":
+    """Return the folder of keys. Raises Invalid for an empty name, as that of a variable that is not set."""
     from workers.adapters.keys.folder import KeyFolder
     from workers.app.keys import FOLDER as DEFAULT
+    from workers.failures import Invalid
 
-    return KeyFolder(folder or DEFAULT)
+    if folder is not None and not folder.strip():
+        raise Invalid("--folder is empty: name a folder, or leave the option out")
+    return KeyFolder(DEFAULT if folder is None else Path(folder))
+
+
+async def _opened(work: "Awaitable[Described]") -> "Described":
+    """Return what the work does. Raises Invalid that names the option for the passphrase of an encrypted key."""
+    from workers.adapters.keys.encrypted import PassphraseMissing
+    from workers.failures import Invalid
+
+    try:
+        return await work
+    except PassphraseMissing as problem:
+        raise Invalid(
+            f"{problem.place} is encrypted: say where its passphrase is, --passphrase env://NAME or"
+            " --passphrase file:///PATH"
+        ) from None
 
 
 def _require_user_id(user_id: str, algorithm: str) -> None:

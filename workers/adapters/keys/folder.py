@@ -3,6 +3,8 @@
 import os
 import re
 import secrets
+import shlex
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +22,10 @@ class KeyFolder:
         self.root = root.expanduser().absolute()
 
     def path_of(self, name: str, algorithm: str, *, overwrite: bool = False) -> Path:
-        """Return where a key of this name belongs. Raises Invalid when it is there already, or the name is none."""
+        """Return where a key of this name belongs.
+
+        Raises Invalid when it is there already, or the name is none, and Denied for a folder that anybody may change.
+        """
         if not _NAME.fullmatch(name):
             raise Invalid(
                 f"{name[:100]!r} is no name of a key: begin with a letter or a digit, then letters, digits, `.`, `_`"
@@ -28,6 +33,11 @@ class KeyFolder:
             )
         if self.root.exists() and not self.root.is_dir():
             raise Invalid(f"{self.root} is no folder: choose another --folder")
+        if self.root.exists() and self.root.stat().st_mode & stat.S_IWOTH:
+            raise Denied(
+                f"every user of the machine may put keys in {self.root}, or take them away: run chmod o-w"
+                f" {shlex.quote(str(self.root))}, or choose another --folder"
+            )
         path = self.root / f"{name}{_SUFFIXES[algorithm == OPENPGP]}"
         if not overwrite:
             for suffix in _SUFFIXES:

@@ -13,6 +13,7 @@ from typing import Any
 from pysequoia import Cert, PySigner, Tsk, sign, verify
 from pysequoia.packet import KeyFlags, Packet, PacketPile, PublicKeyAlgorithm, Tag
 
+from workers.adapters.keys.encrypted import PassphraseMissing
 from workers.failures import Invalid
 from workers.key_references import OPENPGP
 from workers.ports import PublicKey
@@ -101,10 +102,7 @@ def _signer(
             " with `gpg --armor --export-secret-keys`, or use a key whose primary key only certifies"
         )
     if passphrase is None:
-        raise Invalid(
-            f"{place} is encrypted: name its passphrase in the key's reference, ?passphrase=env://NAME or"
-            " ?passphrase=file:///PATH"
-        )
+        raise PassphraseMissing(place)
     try:
         return secret.signer(passphrase)
     except RuntimeError:

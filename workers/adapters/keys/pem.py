@@ -10,6 +10,7 @@ from typing import Any
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from workers.adapters.keys.encrypted import PassphraseMissing
 from workers.adapters.keys.schemes import SCHEMES, fitting, kind_of, pem_of, pkix_id
 from workers.failures import Invalid
 from workers.ports import PublicKey
@@ -81,10 +82,7 @@ def _loaded(block: bytes, place: str, passphrase: str | None) -> Any:
             return load_pem_private_key(block, None)
         except TypeError:
             if passphrase is None:
-                raise Invalid(
-                    f"{place} is encrypted: name its passphrase in the key's reference, ?passphrase=env://NAME or"
-                    " ?passphrase=file:///PATH"
-                ) from None
+                raise PassphraseMissing(place) from None
             return _opened(block, place, passphrase)
     except UnsupportedAlgorithm:
         raise Invalid(
