@@ -29,7 +29,7 @@ def test_what_is_no_repository_is_refused(typed: str) -> None:
     [
         (("apps", "--since", "2026-05-01"), "'apps' is no repository of Artifact Registry"),
         ((NAME, "--since", "2026-05-01", "--actor", "ci"), "drop --attestor and --actor"),
-        ((NAME, "--since", "yesterday"), "'yesterday' does not match the formats"),
+        ((NAME, "--since", "yesterday"), "'yesterday' is no time: write 2026-01-31"),
         ((NAME, "--since", "2026-05-01", "--label", "x"), "the label 'x' has no value: write --label NAME=VALUE"),
         (("gcr.io/acme/shop", "--wait"), "--wait follows what --since announces"),
         (("gcr.io/acme/shop", "--label", "=x"), "the label '' has no value"),

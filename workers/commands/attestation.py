@@ -1,13 +1,14 @@
 """`sealane attestation`: what was attested, whether it counts, and taking it back."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from workers.commands.attestor import YES, confirm, say, with_ports
 from workers.commands.output import DATA, JSON, examples, local_time, one_line, write_json, write_records
+from workers.commands.since import when
 from workers.failures import Invalid
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def list_attestations(
     attestor: ATTESTOR = None,
     note: NOTE = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="WHEN", help="A date, a time, or how long ago: 12h, 7d.")
+        datetime | None,
+        typer.Option("--since", metavar="WHEN", parser=when, help="A date, a time, or how long ago: 12h, 7d."),
     ] = None,
     data: DATA = None,
     *,
@@ -131,33 +133,11 @@ def delete(
     with_ports(work, data, claiming=True)
 
 
-def when(text: str, now: datetime) -> datetime:
-    """Return the time that somebody means: a date, a time, or how long ago. Raises Invalid.
-
-    It is of this machine's zone unless it says another.
-    """
-    import re
-
-    ago = re.fullmatch(r"(\d{1,6})([mhdw])", text)
-    if ago is not None:
-        unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[ago[2]]
-        return now - timedelta(**{unit: int(ago[1])})
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise Invalid(
-            f"{text!r} is no time: write 2026-01-31, 2026-01-31T12:00, or how long ago as in 12h, 7d"
-        ) from None
-    return found if found.tzinfo else found.astimezone()
-
-
-def _asked(image: str | None, attestor: str | None, note: str | None, since: str | None) -> "Asked":
+def _asked(image: str | None, attestor: str | None, note: str | None, since: datetime | None) -> "Asked":
     """Return what was typed, checked before anything is opened. Raises Invalid."""
-    from datetime import UTC
-
     from workers.app.attestations import Asked
 
-    asked = Asked(image, attestor, note, when(since, datetime.now(UTC)) if since else None)
+    asked = Asked(image, attestor, note, since)
     asked.check()
     return asked
 

@@ -7,7 +7,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,11 +75,10 @@ async def _announce(
     from workers.commands.person import who
     from workers.commands.publish import publish_entries
 
-    begin = since if since.tzinfo else since.replace(tzinfo=UTC)
     async with image_inventory(data) as inventory:
-        images = [image async for image in inventory.of_repository(name, since=begin)]
+        images = [image async for image in inventory.of_repository(name, since=since)]
     found = backlog(images, environment=environment, labels=labels)
-    typer.echo(f"sealane: {one_line(_summary(name, begin, found))}", err=True)
+    typer.echo(f"sealane: {one_line(_summary(name, since, found))}", err=True)
     if not found.announced:
         return 0
     entries = [

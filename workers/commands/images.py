@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workers.commands.output import DATA, JSON, examples, one_line, write_json, write_records
+from workers.commands.since import when
 from workers.failures import Invalid
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ SINCE = Annotated[
     datetime | None,
     typer.Option(
         "--since",
-        metavar="DATE",
-        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
-        help="Announce to the workers all that was pushed to a repository from then on (UTC).",
+        metavar="WHEN",
+        parser=when,
+        help="Announce to the workers all that was pushed to a repository from then on: a date, a time, 12h, 7d.",
     ),
 ]
 WAIT = Annotated[bool, typer.Option("--wait", help="With --since: follow until all is over; exit 0 if nothing failed.")]

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +10,7 @@ import typer
 
 from workers.commands.attestor import NAME, attestor
 from workers.commands.output import DATA, JSON, examples
+from workers.commands.since import when
 from workers.failures import Invalid
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ SINCE = Annotated[
     datetime | None,
     typer.Option(
         "--since",
-        metavar="DATE",
-        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
-        help="Renew only what the old key attested from then on (UTC); default: all of it.",
+        metavar="WHEN",
+        parser=when,
+        help="Renew only what the old key attested from then on: a date, a time, 12h, 7d; default: all of it.",
     ),
 ]
 IMAGES = Annotated[
@@ -97,7 +98,7 @@ async def _entry(
 
     body = {
         "attestor": attestor_name(name, load_settings(data).project),
-        "since": None if since is None else (since if since.tzinfo else since.replace(tzinfo=UTC)).isoformat(),
+        "since": None if since is None else since.isoformat(),
         "images": await _pinned(images, data),
         "prune": prune,
     }
