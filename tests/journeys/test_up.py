@@ -69,7 +69,8 @@ def test_health_page_shows_workers_at_work(world: Up) -> None:
 def test_secrets_are_for_their_owner_alone(world: Up) -> None:
     """Token, seeds and the folder itself cannot be read by anybody else; none is printed, served or in an argv."""
     token = Path(world.endpoints["token"])
-    secrets = [token, *(world.data / "identities").glob("*.seed")]
+    key = Path(world.endpoints["api_key"])
+    secrets = [token, key, world.data / "door.curl", *(world.data / "identities").glob("*.seed")]
 
     assert [stat.S_IMODE(file.stat().st_mode) for file in secrets] == [0o600] * len(secrets)
     assert stat.S_IMODE(world.data.stat().st_mode) == 0o700

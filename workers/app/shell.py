@@ -50,11 +50,30 @@ def registry_login(folder: WorldFolder) -> Path:
     """
     endpoints = running(folder)
     auth = base64.b64encode(f"{endpoints['registry_user']}:{folder.token()}".encode()).decode()
-    file = folder.root / "registry-login.json"
+    login = json.dumps({"auths": {endpoints["registry"]: {"auth": auth}}})
+    return _written(folder.root / "registry-login.json", login)
+
+
+def door_login(folder: WorldFolder, door: str) -> Path:
+    """Write what `curl -K` brings an event with, for its owner alone, and return where it is: no key in an argv.
+
+    `door` is its URL. The type and the id of the event are left to say: `-H ce-type:… -H ce-id:… -d JSON`.
+    """
+    headers = {
+        "Authorization": f"Bearer {folder.api_key()}",
+        "Content-Type": "application/json",
+        "ce-specversion": "1.0",
+        "ce-source": "/curl",
+    }
+    lines = [f'url = "{door}/events"', *(f'header = "{name}: {value}"' for name, value in headers.items())]
+    return _written(folder.root / "door.curl", "\n".join([*lines, ""]))
+
+
+def _written(file: Path, text: str) -> Path:
     fresh = file.with_suffix(f".{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as opened:
-        json.dump({"auths": {endpoints["registry"]: {"auth": auth}}}, opened)
+        opened.write(text)
     fresh.replace(file)
     return file
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 from workers.adapters.key_sets import fetch_key_set
 from workers.app.connecting import open_bus
 from workers.app.environment import overlay, world_environment
+from workers.app.shell import door_login
 from workers.bus.rooms import all_wirings
 from workers.bus.topology.identities import ensure_identities
 from workers.bus.topology.permissions import GATEWAY, PROVISIONER, derive, doors, render
@@ -128,18 +129,20 @@ class World:
     async def _open_doors(self, settings: Settings, ports: dict[str, int]) -> None:
         connection: Connection = await open_bus(settings, GATEWAY)
         self._stack.push_async_callback(connection.close)
-        policy = read_policy(settings.principals).with_principal(self._newcomer())
+        through = doors(all_wirings().values())
+        policy = read_policy(settings.principals).within(through).with_principal(self._newcomer(through))
         door, rpc = Door(connection, policy, fetch_key_set), RpcDoor(connection)
         await door.start(ports["http"])
         self._stack.push_async_callback(door.stop)
+        door_login(self.folder, self.endpoints["http"])
         await rpc.start(ports["grpc"])
         self._stack.push_async_callback(rpc.stop)
 
-    def _newcomer(self) -> Principal:
-        """Return whoever may read this folder: it may bring the events that no worker here says itself."""
+    def _newcomer(self, types: tuple[str, ...]) -> Principal:
+        """Return whoever may read this folder: it may bring whatever comes through a door."""
         key = self.folder.api_key()
         conceal(key)
-        grants = tuple(Grant(type=event_type) for event_type in doors(all_wirings().values()))
+        grants = tuple(Grant(type=event_type) for event_type in types)
         return Principal(name="local", api_keys=(hash_of(key),), may_publish=grants, rate=6000)
 
     async def _start_workers(self) -> None:

@@ -24,6 +24,7 @@ from workers.failures import Invalid, Mismatch, SealaneError, TemporaryError
 from workers.gateway.callers import Callers
 from workers.gateway.keysets import FetchKeys, KeySets
 from workers.gateway.limits import BoundTokens, Rates
+from workers.gateway.openapi import document
 from workers.gateway.principals import Grant, Policy, Principal
 from workers.gateway.problems import Problem, forbidden, shown
 from workers.gateway.reading import BATCH_CONTENT_TYPE, Brought, body_of, events_of, media_type
@@ -35,6 +36,8 @@ AT_ONCE = 128
 """Requests that are worked on at a time: what they hold in memory is bounded so."""
 MOST_HEADERS = 32 * 1024
 """Bytes that the headers of a request may hold."""
+PATIENCE = 8.0
+"""Seconds that a caller waits for the bus before it is asked to come again."""
 _BUSY_SECONDS, _AWAY_SECONDS = 1.0, 5.0
 _DENIALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
@@ -44,7 +47,7 @@ class EventsDoor:
 
     def __init__(self, connection: Connection, policy: Policy, fetch_keys: FetchKeys) -> None:
         self._connection = connection
-        self._publisher = Publisher(connection)
+        self._publisher = Publisher(connection, timeout=PATIENCE)
         self._policy = policy
         self._callers = Callers(policy, Tokens(policy, KeySets(fetch_keys)))
         self._rates = Rates()
@@ -71,6 +74,15 @@ class EventsDoor:
             return problem.response()
         finally:
             self._working -= 1
+
+    async def describe(self, request: Request) -> Response:
+        """Answer GET /openapi.json: to each principal what it may bring."""
+        try:
+            _bounded(request)
+            bearer = await self.caller(request)
+        except Problem as problem:
+            return problem.response()
+        return JSONResponse(document(bearer.principal), headers={"cache-control": "no-store"})
 
     async def caller(self, request: Request) -> Bearer:
         """Return who calls. Raises Problem; a denial is in the log, with the claims and without the token."""

@@ -14,6 +14,7 @@ compared by its HOST/PATH, without tag and digest.
 
 import json
 import re
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -174,6 +175,17 @@ class Policy(_Data):
     def with_principal(self, principal: Principal) -> "Policy":
         """Return the policy with one principal more. Raises Invalid when it does not fit."""
         return _validated({"issuers": self.issuers, "principals": (*self.principals, principal)}, "the principals")
+
+    def within(self, types: Collection[str]) -> Self:
+        """Return the policy itself. Raises Invalid when it grants a type that no door may bring onto the bus."""
+        for principal in self.principals:
+            for grant in principal.may_publish:
+                if grant.type not in types:
+                    raise Invalid(
+                        f"SEALANE_PRINCIPALS lets {principal.name} publish {grant.type}, which only a worker says: "
+                        f"through a door come {', '.join(types)}"
+                    )
+        return self
 
     @cached_property
     def by_url(self) -> dict[str, Issuer]:

@@ -37,7 +37,7 @@ def application(connection: Connection, events: EventsDoor) -> Starlette:
         return HTMLResponse(render(await examine(connection)), headers=_NO_STORE)
 
     routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/", page)]
-    routes += [Route("/events", events.post, methods=["POST"])]
+    routes += [Route("/events", events.post, methods=["POST"]), Route("/openapi.json", events.describe)]
     return Starlette(routes=routes)
 
 

@@ -1,0 +1,128 @@
+"""The door described for programs (OpenAPI 3.1), made from the catalogue: to each principal what it may bring."""
+
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from schemas.catalogue import CATALOGUE, example_of
+from schemas.envelope import MAX_ATTRIBUTE, STRUCTURED_CONTENT_TYPE
+from workers.gateway.principals import Principal
+from workers.gateway.problems import MEDIA_TYPE
+from workers.gateway.reading import BATCH_CONTENT_TYPE, MOST_EVENTS
+
+_REF = "#/components/schemas/"
+_PROBLEMS = {
+    "400": "An attribute or field is wrong; it is named.",
+    "401": "Nobody we know: the header Authorization is missing, or a claim of the token is wrong; it is named.",
+    "403": "Not for this principal: the claim, attribute or field is named.",
+    "408": "The body did not arrive in time.",
+    "409": "Another event with this type, source and id is stored, and its content differs.",
+    "413": "The body, or the batch, is too large.",
+    "415": "Not JSON, or not a CloudEvent.",
+    "429": "More than this principal's rate.",
+    "431": "The headers are too large.",
+    "503": "The bus, or the issuer of the token, does not answer for now: send it again.",
+}
+_LATER = {"429", "503"}
+
+
+def document(principal: Principal) -> dict[str, Any]:
+    """Return the OpenAPI document for one principal."""
+    types = sorted({grant.type for grant in principal.may_publish})
+    models = [CATALOGUE[event_type] for event_type in types]
+    _, found = models_json_schema([(model, "validation") for model in models], ref_template=f"{_REF}{{model}}")
+    schemas = found.get("$defs", {}) | {f"CloudEvent.{name}": _structured(name) for name in types}
+    schemas["Receipt"] = _texts("type", "source", "id", "run")
+    schemas["Problem"] = _problem()
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "sealane", "version": "1", "description": f"What {principal.name} may bring."},
+        "security": [{"bearer": []}],
+        "paths": {
+            "/events": {"post": _post(types)},
+            "/openapi.json": {"get": _get("This document.", public=False)},
+            "/livez": {"get": _get("Whether the door is alive.", public=True)},
+            "/readyz": {"get": _get("Whether an event brought here would be stored.", public=True)},
+        },
+        "components": {"schemas": schemas, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def _post(types: list[str]) -> dict[str, Any]:
+    plain = {"anyOf": [{"$ref": f"{_REF}{CATALOGUE[name].__name__}"} for name in types]}
+    structured = {"anyOf": [{"$ref": f"{_REF}CloudEvent.{name}"} for name in types]}
+    batch = {"type": "array", "minItems": 1, "maxItems": MOST_EVENTS, "items": structured}
+    receipt = {"$ref": f"{_REF}Receipt"}
+    stored = {"anyOf": [receipt, {"type": "array", "items": receipt}]}
+    problem = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
+    after = {"headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}}
+    problems = {
+        status: {"description": text, "content": problem} | (after if status in _LATER else {})
+        for status, text in _PROBLEMS.items()
+    }
+    return {
+        "operationId": "bringEvents",
+        "summary": "Bring events: CloudEvents 1.0 in binary, structured or batched mode.",
+        "parameters": [_attribute(name) for name in ("specversion", "id", "source", "type", "time")],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": plain, "examples": {name: {"value": _example(name)} for name in types}},
+                STRUCTURED_CONTENT_TYPE: {"schema": structured},
+                BATCH_CONTENT_TYPE: {"schema": batch},
+            },
+        },
+        "responses": {
+            "202": {
+                "description": "Stored. The same event again is the same answer.",
+                "content": {"application/json": {"schema": stored}},
+            }
+        }
+        | problems,
+    }
+
+
+def _attribute(name: str) -> dict[str, Any]:
+    text = f"The CloudEvents attribute {name}, in binary mode; percent-encoded."
+    schema = {"type": "string", "minLength": 1, "maxLength": MAX_ATTRIBUTE}
+    return {"name": f"ce-{name}", "in": "header", "required": False, "description": text, "schema": schema}
+
+
+def _structured(event_type: str) -> dict[str, Any]:
+    text = {"type": "string", "minLength": 1, "maxLength": MAX_ATTRIBUTE}
+    return {
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "data"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": text,
+            "source": text,
+            "type": {"const": event_type},
+            "time": {"type": "string", "format": "date-time"},
+            "datacontenttype": {"const": "application/json"},
+            "data": {"$ref": f"{_REF}{CATALOGUE[event_type].__name__}"},
+        },
+    }
+
+
+def _example(event_type: str) -> dict[str, Any]:
+    return example_of(CATALOGUE[event_type])
+
+
+def _get(summary: str, *, public: bool) -> dict[str, Any]:
+    answer = {"description": summary, "content": {"application/json": {"schema": {"type": "object"}}}}
+    operation: dict[str, Any] = {"summary": summary, "responses": {"200": answer}}
+    return operation | ({"security": []} if public else {})
+
+
+def _texts(*names: str) -> dict[str, Any]:
+    return {"type": "object", "required": list(names), "properties": {name: {"type": "string"} for name in names}}
+
+
+def _problem() -> dict[str, Any]:
+    schema = _texts("type", "title", "detail", "status")
+    named = {name: {"type": "string"} for name in ("attribute", "field", "claim")}
+    places = {"status": {"type": "integer"}, "index": {"type": "integer", "minimum": 0}}
+    schema["description"] = "RFC 9457; `index` is the place in a batch."
+    schema["properties"] |= named | places
+    return schema
