@@ -2,16 +2,29 @@
 
 from dataclasses import replace
 
-from tests.attest.world import ATTESTOR, DIGEST, IMAGE, NOTE, REPOSITORY, World
-from workers.attest.verification import Finding, findings, is_admitted
+from schemas.images import ImagePushed
+from tests.attest.world import ATTESTOR, DIGEST, IMAGE, NOTE, REPOSITORY, SHOP, World, rule
+from workers.attest.verification import Finding, findings, is_admitted, rule_findings
 from workers.failures import Invalid
+from workers.local.registry import build_image, build_index
 from workers.ports import Attestation, Verdict
+from workers.signing import SigningRule, SigningRules
+
+ARM = build_image([{"etc/name": b"shop"}], architecture="arm64")
+INDEX = build_index([SHOP, ARM])
 
 
 async def found(world: World, attestor: str = ATTESTOR) -> tuple[Finding, ...]:
     """Verify the image of the world."""
     world.clock.time += world.attestations.read_lag
     return await findings(await world.images.resolve(IMAGE), attestor, world.attestors, world.attestations)
+
+
+def push_index(world: World) -> None:
+    """Push the index and its two images."""
+    for member in (SHOP, ARM):
+        world.images.put(REPOSITORY, None, member.manifest, member.media_type)
+    world.images.put(REPOSITORY, "2", INDEX.manifest, INDEX.media_type)
 
 
 async def test_an_attested_image_is_admitted(world: World) -> None:
@@ -84,3 +97,44 @@ def test_every_attestor_must_be_satisfied() -> None:
     assert is_admitted((good, replace(good, verdict="NOT_ATTESTED")))
     assert not is_admitted((good, Finding("i", "second", "NOT_ATTESTED")))
     assert not is_admitted(())
+
+
+async def test_of_an_index_each_platform_that_the_rules_sign_is_asked_about(world: World) -> None:
+    """The index alone is not enough where its images are signed as well, and is where they are not."""
+    push_index(world)
+    image = await world.images.resolve(f"{REPOSITORY}:2")
+    whole, alone = (SigningRules.model_validate([rule() | {"platforms": which}]).rules for which in ("all", "index"))
+
+    async def asked(rules: tuple[SigningRule, ...]) -> tuple[Finding, ...]:
+        world.clock.time += world.attestations.read_lag
+        return await rule_findings(image, rules, world.images, world.attestors, world.attestations)
+
+    await world.attest(ImagePushed(image=image.uri, digest=image.digest))
+    both = await asked(whole)
+    gone = next(name for name, one in world.attestations.stored.items() if one.digest == ARM.digest)
+    del world.attestations.stored[gone]
+    one_is_missing = await asked(whole)
+
+    assert [(one.platform, one.verdict) for one in both] == [
+        (None, "VERIFIED"),
+        ("linux/amd64", "VERIFIED"),
+        ("linux/arm64", "VERIFIED"),
+    ]
+    assert is_admitted(both)
+    assert [one.verdict for one in one_is_missing] == ["VERIFIED", "VERIFIED", "NOT_ATTESTED"]
+    assert not is_admitted(one_is_missing)
+    assert is_admitted(await asked(alone))
+
+
+async def test_a_platform_that_its_registry_lacks_is_unknown(world: World) -> None:
+    """What cannot be looked at is never fine."""
+    push_index(world)
+    await world.attest(ImagePushed(image=f"{REPOSITORY}:2", digest=INDEX.digest))
+    image = await world.images.resolve(f"{REPOSITORY}:2")
+    world.images.remove(REPOSITORY, ARM.digest)
+    rules = SigningRules.model_validate([rule()]).rules
+    world.clock.time += world.attestations.read_lag
+    found = await rule_findings(image, rules, world.images, world.attestors, world.attestations)
+
+    assert [(one.platform, one.verdict) for one in found][2] == ("linux/arm64", "UNKNOWN")
+    assert not is_admitted(found)

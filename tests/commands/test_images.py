@@ -71,8 +71,8 @@ async def test_an_image_is_attested_and_then_verified(box: Box) -> None:
     assert [(line["occurrence"], line["created"]) for line in first.lines] == [(stored.name, True)]
     assert [(line["occurrence"], line["verdict"]) for line in after.lines] == [(stored.name, "VERIFIED")]
     assert "before" in again.out
-    assert (missing.code, missing.lines[0]["verdict"]) == (1, "UNKNOWN")
-    assert "does not exist" in missing.lines[0]["reason"]
+    assert (missing.code, missing.out) == (2, "")
+    assert "attestors/missing, it does not exist: check its name" in missing.err
 
 
 async def test_the_claim_is_the_workers_own(box: Box) -> None:

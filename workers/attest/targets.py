@@ -4,7 +4,7 @@ An index stands for one image on several platforms: it and the image of each pla
 Binary Authorization compares digests, and a node may be asked to run either.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from workers.failures import Invalid
@@ -62,6 +62,14 @@ def planned(image: ResolvedImage, rules: SigningRules, publication: Publication)
     return Plan(tuple(targets), tuple(skipped), tuple(failures))
 
 
+def signed_parts(image: ResolvedImage, rules: Sequence[SigningRule]) -> tuple[Target, ...]:
+    """Return what some of the rules sign, whoever published the image: itself, or its index and platforms."""
+    if not image.manifest.is_index:
+        return (Target(_each_signer_once(rules)),) if rules else ()
+    parts = [part for part in _parts(image, rules) if part.rules]
+    return tuple(part for part in parts if part.child is None or not (part.child.artifact or part.child.is_index))
+
+
 def nested(image: ResolvedImage, child: Child) -> Invalid:
     """Return the failure that an index within an index is."""
     return Invalid(
@@ -70,7 +78,7 @@ def nested(image: ResolvedImage, child: Child) -> Invalid:
     )
 
 
-def _parts(image: ResolvedImage, rules: list[SigningRule]) -> Iterator[Target]:
+def _parts(image: ResolvedImage, rules: Sequence[SigningRule]) -> Iterator[Target]:
     if not rules:
         return
     yield Target(_each_signer_once([rule for rule in rules if rule.signs_index]))
@@ -78,7 +86,7 @@ def _parts(image: ResolvedImage, rules: list[SigningRule]) -> Iterator[Target]:
         yield Target(_each_signer_once([rule for rule in rules if rule.signs_child(child.platform)]), child)
 
 
-def _each_signer_once(rules: list[SigningRule]) -> tuple[SigningRule, ...]:
+def _each_signer_once(rules: Sequence[SigningRule]) -> tuple[SigningRule, ...]:
     found: dict[tuple[str, str], SigningRule] = {}
     for rule in rules:
         found.setdefault((rule.attestor, rule.key), rule)

@@ -3,10 +3,13 @@
 Nothing is stored, nothing is believed: the attestations are listed, and each is validated anew.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from workers.attest.targets import signed_parts
 from workers.failures import Invalid, SealaneError
-from workers.ports import Attestation, Attestations, Attestors, ResolvedImage
+from workers.ports import Attestation, Attestations, Attestors, Images, ResolvedImage
+from workers.signing import SigningRule
 
 CALL_SECONDS = 10.0
 
@@ -23,11 +26,39 @@ class Finding:
     note: str | None = None
     key_id: str | None = None
     occurrence: str | None = None
+    platform: str | None = None
+    """Of an image that an index names."""
 
     @property
     def is_verified(self) -> bool:
         """Whether this attestation satisfies the attestor."""
         return self.verdict == "VERIFIED"
+
+
+async def rule_findings(
+    image: ResolvedImage,
+    rules: Sequence[SigningRule],
+    images: Images,
+    attestors: Attestors,
+    attestations: Attestations,
+) -> tuple[Finding, ...]:
+    """Return the findings on each part of an image that the rules sign, of each of their attestors."""
+    found: list[Finding] = []
+    for target in signed_parts(image, rules):
+        names = dict.fromkeys(rule.attestor for rule in target.rules)
+        if target.child is None:
+            found += [one for name in names for one in await findings(image, name, attestors, attestations)]
+            continue
+        uri, platform = f"{image.repository}@{target.child.digest}", target.child.platform
+        try:
+            part = await images.resolve(uri)
+        except SealaneError as problem:
+            found += [Finding(uri, name, "UNKNOWN", str(problem), platform=platform) for name in names]
+            continue
+        if part.manifest.artifact is None:
+            asked = [one for name in names for one in await findings(part, name, attestors, attestations)]
+            found += [replace(one, platform=platform) for one in asked]
+    return tuple(found)
 
 
 async def findings(
@@ -58,6 +89,6 @@ async def _finding(image: ResolvedImage, attestor: str, attestors: Attestors, at
 
 
 def is_admitted(found: tuple[Finding, ...]) -> bool:
-    """Whether every attestor has at least one verified attestation; false for no attestor at all."""
-    asked = {finding.attestor for finding in found}
-    return bool(asked) and asked == {finding.attestor for finding in found if finding.is_verified}
+    """Whether every attestor has at least one verified attestation of each image; false for no attestor at all."""
+    asked = {(finding.image, finding.attestor) for finding in found}
+    return bool(asked) and asked == {(finding.image, finding.attestor) for finding in found if finding.is_verified}

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from workers.commands.output import DATA, JSON, examples, one_line, write_json, write_records
 from workers.commands.since import when
-from workers.failures import Invalid
+from workers.failures import Invalid, NotFound, SealaneError
 
 if TYPE_CHECKING:
     from schemas.images import ImageAttested, ImagePushed
@@ -121,7 +121,8 @@ def attest(
 def verify(image: IMAGE, attestor: ATTESTOR = None, data: DATA = None, *, as_json: JSON = False) -> None:
     """Say what Binary Authorization would say of an image, and why.
 
-    Exit 0: every attestor asked has a verified attestation. 1: one has not. 2: the input is wrong.
+    Of an index, each platform that the rules sign is asked about as well. Exit 0: every attestor asked has a verified
+    attestation of each. 1: one has not. 2: the input is wrong.
     """
     import asyncio
     from dataclasses import asdict
@@ -129,13 +130,15 @@ def verify(image: IMAGE, attestor: ATTESTOR = None, data: DATA = None, *, as_jso
     from workers.attest.verification import is_admitted
 
     found = asyncio.run(verify_now(image, attestor, data))
-    columns = {
+    columns: dict[str, Callable[[Any], object]] = {
         "ATTESTOR": lambda record: record["attestor"],
         "VERDICT": lambda record: record["verdict"],
         "OCCURRENCE": lambda record: record["occurrence"] or "-",
         "KEY": lambda record: record["key_id"] or "-",
         "REASON": lambda record: record["reason"],
     }
+    if len({finding.image for finding in found}) > 1:
+        columns = {"PLATFORM": lambda record: record["platform"] or "-"} | columns
     write_records([asdict(finding) for finding in found], columns, as_json=as_json, empty="")
     if not is_admitted(found):
         raise typer.Exit(1)
@@ -193,22 +196,26 @@ async def verify_now(
     image: str, attestor: str | None, data: Path | None = None, *, open_ports: OpenPorts | None = None
 ) -> "tuple[Finding, ...]":
     """Resolve the image and ask each attestor."""
-    from workers.attest.verification import findings
+    from workers.attest.verification import findings, rule_findings
 
     _require_names(image, attestor)
     async with (open_ports or _image_ports())(data) as ports:
-        if attestor is not None:
-            asked = [_full_name(attestor, ports.project)]
+        name = None if attestor is None else _full_name(attestor, ports.project)
+        if name is not None:
+            try:
+                await ports.attestors.get(name)
+            except NotFound as problem:
+                raise Invalid(str(problem)) from None
+            except SealaneError:
+                pass  # an attestor that could not be asked is a finding
         resolved = await ports.images.resolve(image)
-        if attestor is None:
-            matching = ports.rules.matching(resolved.host, resolved.path)
-            asked = list(dict.fromkeys(rule.attestor for rule in matching))
-            if not asked:
-                raise Invalid(f"no signing rule matches {resolved.repository}: say whom to ask with --attestor")
-        found: list[Finding] = []
-        for name in asked:
-            found += await findings(resolved, name, ports.attestors, ports.attestations)
-        return tuple(found)
+        rules = [rule for rule in ports.rules.matching(resolved.host, resolved.path) if name in {None, rule.attestor}]
+        found = await rule_findings(resolved, rules, ports.images, ports.attestors, ports.attestations)
+        if found:
+            return found
+        if name is None:
+            raise Invalid(f"no signing rule signs {resolved.repository}: say whom to ask with --attestor")
+        return await findings(resolved, name, ports.attestors, ports.attestations)
 
 
 def _pushed(image: str, environment: str | None, labels: list[str]) -> "ImagePushed":
