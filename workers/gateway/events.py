@@ -19,7 +19,7 @@ from schemas.identity import digest_of
 from workers.bus.doors.entrance import Entered, Entry, check, check_size, enter_all
 from workers.bus.topology.streams import HEADROOM
 from workers.bus.transport.connection import Connection
-from workers.bus.transport.publisher import Publisher
+from workers.bus.transport.publisher import Publisher, Refused
 from workers.failures import Invalid, Mismatch, SealaneError, TemporaryError
 from workers.gateway.callers import Callers
 from workers.gateway.keysets import FetchKeys, KeySets
@@ -209,6 +209,8 @@ def _answer(entries: Sequence[Entry], outcomes: Sequence[Entered | SealaneError]
     if isinstance(failure, Mismatch):
         return Problem(HTTPStatus.CONFLICT, str(failure), attribute="id", **members).response()
     log.warning("an event was not stored: %s", failure)
+    if isinstance(failure, Refused):
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(failure), **members).response()
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(failure), after=_AWAY_SECONDS, **members).response()
 
 

@@ -19,6 +19,7 @@ _PROBLEMS = {
     "409": "Another event with this type, source and id is stored, and its content differs.",
     "413": "The body, or the batch, is too large.",
     "415": "Not JSON, or not a CloudEvent.",
+    "422": "The bus will never take this: its data and attributes together are too large.",
     "429": "More than this principal's rate.",
     "431": "The headers are too large.",
     "503": "The bus, or the issuer of the token, does not answer for now: send it again.",
