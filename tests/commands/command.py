@@ -3,9 +3,14 @@
 import asyncio
 import json
 import os
+import socket
+import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 PATIENCE = 60.0
@@ -53,8 +58,33 @@ class Sealane:
         )
 
     async def __call__(self, *arguments: str, stdin: str = "") -> Finished:
-        """Run the command to its end."""
-        process = await self.start(*arguments)
-        out, err = await asyncio.wait_for(process.communicate(stdin.encode()), PATIENCE)
-        assert process.returncode is not None
-        return Finished(process.returncode, out.decode(), err.decode())
+        """Run the command to its end; forked from one that has imported it, which saves a second each time."""
+        return await asyncio.to_thread(_forked, arguments, self._environment, stdin)
+
+
+@cache
+def _zygote() -> "tuple[socket.socket, subprocess.Popen[bytes]]":
+    """Start what forks, once; it ends when our end of the socket goes with us."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        command = [sys.executable, "-m", "tests.commands.zygote", str(theirs.fileno())]
+        return ours, subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
+
+
+def _forked(arguments: Sequence[str], environment: Mapping[str, str], stdin: str) -> Finished:
+    with TemporaryFile() as typed, TemporaryFile() as out, TemporaryFile() as err:
+        typed.write(stdin.encode())
+        typed.seek(0)
+        call = {"arguments": arguments, "environment": dict(environment), "folder": str(Path.cwd())}
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                streams = (typed.fileno(), out.fileno(), err.fileno())
+                socket.send_fds(_zygote()[0], [b"call"], [theirs.fileno(), *streams])
+            ours.settimeout(PATIENCE)
+            ours.sendall(json.dumps(call).encode() + b"\n")
+            with ours.makefile("rb") as answer:
+                code = int(answer.readline())
+        for file in (out, err):
+            file.seek(0)
+        return Finished(code, out.read().decode(), err.read().decode())

@@ -96,11 +96,12 @@ async def test_full_disk_is_said_with_what_to_do(data: Path, sealane: Sealane) -
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
-        done = await sealane("local", "backup", str(archive))
+        process = await sealane.start("local", "backup", str(archive))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    _, said = await process.communicate()
 
-    assert (done.code, done.err) == (
+    assert (process.returncode, said.decode()) == (
         1,
         "sealane: nothing was changed: File too large; make room or name a place that may be written\n",
     )

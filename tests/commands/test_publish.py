@@ -174,7 +174,7 @@ async def test_event_larger_than_the_bus_takes_is_refused(lane: Lane, sealane: S
     done = await sealane("publish", "image.pushed", "-f", "-", stdin=body)
 
     assert (done.code, done.out) == (2, "")
-    assert "2000217 bytes, more than the 983040 that the bus takes: send less" in done.err
+    assert "2000236 bytes, more than the 983040 that the bus takes: send less" in done.err
     assert await lane.count("EVENTS") == 0
 
 
