@@ -1,6 +1,8 @@
 """Requests for fuzzing: a valid one of every method, and ways to spoil it."""
 
 import base64
+import hashlib
+import struct
 from random import Random
 from typing import Any
 
@@ -41,6 +43,13 @@ _IMAGES = {"template": {"containers": [{"image": "shop:1"}]}, "binary_authorizat
 _FIRST = {"template": {"revision": "shop-00001", **_IMAGES["template"]}}
 APPS = f"{LOCATION}/repositories/apps"
 SERVICE = f"{LOCATION}/services/shop"
+TOPIC = f"{PROJECT}/topics/gcr"
+SUBSCRIPTION = f"{PROJECT}/subscriptions/gcr-bridge"
+ACK_ID = (
+    base64.urlsafe_b64encode(struct.pack(">QQ6s", 1, 1, hashlib.sha256(SUBSCRIPTION.encode()).digest()[:6]))
+    .decode()
+    .rstrip("=")
+)
 _VALID: dict[str, dict[str, Any]] = {
     "CreateKeyRing": {"parent": LOCATION, "key_ring_id": "ring"},
     "GetKeyRing": {"name": RING},
@@ -100,6 +109,21 @@ _VALID: dict[str, dict[str, Any]] = {
     "WaitOperation": {"name": f"{LOCATION}/operations/none"},
     "DeleteOperation": {"name": f"{LOCATION}/operations/none"},
     "ListOperations": {"name": LOCATION, **_PAGE},
+    "CreateTopic": {"name": TOPIC},
+    "GetTopic": {"topic": TOPIC},
+    "ListTopics": {"project": PROJECT, **_PAGE},
+    "UpdateTopic": {"topic": {"name": TOPIC, "labels": {"a": "b"}}, "update_mask": "labels"},
+    "DeleteTopic": {"topic": f"{PROJECT}/topics/none"},
+    "Publish": {"topic": TOPIC, "messages": [{"data": "AAAA", "attributes": {"a": "b"}, "ordering_key": "k"}]},
+    "ListTopicSubscriptions": {"topic": TOPIC, **_PAGE},
+    "CreateSubscription": {"name": SUBSCRIPTION, "topic": TOPIC, "retry_policy": {"minimum_backoff": "1s"}},
+    "GetSubscription": {"subscription": SUBSCRIPTION},
+    "ListSubscriptions": {"project": PROJECT, **_PAGE},
+    "UpdateSubscription": {"subscription": {"name": SUBSCRIPTION, "ack_deadline_seconds": 60}, "update_mask": "labels"},
+    "DeleteSubscription": {"subscription": f"{PROJECT}/subscriptions/none"},
+    "Pull": {"subscription": SUBSCRIPTION, "max_messages": 5, "return_immediately": True},
+    "Acknowledge": {"subscription": SUBSCRIPTION, "ack_ids": [ACK_ID]},
+    "ModifyAckDeadline": {"subscription": SUBSCRIPTION, "ack_ids": [ACK_ID], "ack_deadline_seconds": 0},
     "UpdatePolicy": {"policy": {"name": POLICY, "default_admission_rule": _RULE}},
     "ValidateAttestationOccurrence": {
         "attestor": ATTESTOR,

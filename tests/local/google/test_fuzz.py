@@ -15,13 +15,24 @@ from tests.local.google.guesses import LOCATION, Guesser, valid
 from tests.local.google.scenes import DIGEST
 from workers.local.google import Faults, ServedRegistry
 from workers.local.google.api import ROOMS, Api, Ground
+from workers.local.google.pubsub import pulling
 from workers.local.google.status import ApiError
 from workers.local.google.store import Store
 from workers.local.google.transcode import to_json
 from workers.local.registry.manifests import OCI_MANIFEST
 from workers.local.registry.storage import Storage, StoredManifest
 
-SEEDED = ("KeyRing", "CryptoKey", "CryptoKeyVersion", "Note", "Attestor", "Occurrence", "Service")
+SEEDED = (
+    "KeyRing",
+    "CryptoKey",
+    "CryptoKeyVersion",
+    "Note",
+    "Attestor",
+    "Occurrence",
+    "Service",
+    "Topic",
+    "Subscription",
+)
 MANIFEST = b'{"schemaVersion": 2, "config": {"size": 2}, "layers": []}'
 
 
@@ -67,13 +78,14 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Give the seeded services."""
+    """Give the seeded services; a Pull that finds nothing is answered at once."""
     data = tmp_path_factory.mktemp("fuzz")
     store, registry = Store(data), Storage(data / "registry")
     registry.put_manifest("apps/shop", StoredManifest(DIGEST, OCI_MANIFEST, MANIFEST))
     registry.put_tag("apps/shop", "1", DIGEST)
     served = ServedRegistry(data / "registry", "127.0.0.1:1", LOCATION)
-    with ThreadPoolExecutor(1) as threads:
+    with ThreadPoolExecutor(1) as threads, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pulling, "PATIENCE", 0.0)
         world = World(Ground(store, Faults(), threads, served))
         asyncio.run(world.seed())
         yield world

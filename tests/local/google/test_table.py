@@ -35,6 +35,7 @@ def test_every_served_method_has_both_forms(ground: Ground, room: Room) -> None:
         assert method.response is not None
         assert method.rules
         assert path[1:].startswith(room.packages)
+    assert set(api.streams) == set(room.streams)
 
 
 @pytest.mark.parametrize(

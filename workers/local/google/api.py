@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,9 @@ from workers.local.google.store import Store
 from workers.local.google.table import Method, Rule, merge
 
 Handler = Callable[[Any], Any | Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+# Gets the requests of a stream, as they come, and what sends a response; the stream ends when it returns.
+StreamHandler = Callable[[AsyncIterator[Any], Send], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,27 @@ class Ground:
 
 
 class Api:
-    """The *methods* of one API; those in *handlers* (by gRPC path) are answered, the others are UNIMPLEMENTED."""
+    """The *methods* of one API; those in *handlers* (by gRPC path) are answered, the others are UNIMPLEMENTED.
 
-    def __init__(self, name: str, methods: Iterable[Method], handlers: Mapping[str, Handler]) -> None:
+    *streams* answers methods with streams on both sides, which have no REST form.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        methods: Iterable[Method],
+        handlers: Mapping[str, Handler],
+        streams: Mapping[str, StreamHandler] | None = None,
+    ) -> None:
         self.name = name
         self.methods = merge(methods)
-        unknown = set(handlers) - set(self.methods)
+        self.streams = dict(streams or {})
+        unknown = {*handlers, *self.streams} - set(self.methods)
         if unknown:
             raise ValueError(f"{name} has no {', '.join(sorted(unknown))}.")
+        both = {path for path, method in self.methods.items() if method.streaming}
+        if wrong := (both & set(handlers)) | (set(self.streams) - both):
+            raise ValueError(f"{name} has another form of {', '.join(sorted(wrong))}: one is a stream, one is not.")
         if untyped := [path for path in handlers if self.methods[path].request is None]:
             raise ValueError(f"The library of {name} does not say what {', '.join(untyped)} take.")
         self.handlers = dict(handlers)
@@ -66,11 +82,15 @@ class Api:
 
 @dataclass(frozen=True)
 class Room:
-    """Where an API is built: the first label of its hosts, its gRPC packages, and the module with `build(ground)`."""
+    """Where an API is built: the first label of its hosts, its gRPC packages, and the module with `build(ground)`.
+
+    `streams` are the gRPC paths with streams on both sides: how to answer must be known before the module is imported.
+    """
 
     name: str
     packages: tuple[str, ...]
     module: str
+    streams: tuple[str, ...] = ()
 
 
 ROOMS = (
@@ -87,6 +107,12 @@ ROOMS = (
         "artifactregistry",
         ("google.devtools.artifactregistry.v1.", "google.longrunning."),
         "workers.local.google.artifacts",
+    ),
+    Room(
+        "pubsub",
+        ("google.pubsub.v1.",),
+        "workers.local.google.pubsub",
+        streams=("/google.pubsub.v1.Subscriber/StreamingPull",),
     ),
 )
 

@@ -7,17 +7,19 @@ import hmac
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from workers.local.google import permissions
-from workers.local.google.api import Api, Handler
+from workers.local.google.api import Api, Send
 from workers.local.google.faults import Call, Faults
-from workers.local.google.status import ApiError, unauthenticated, unimplemented
+from workers.local.google.status import ApiError, invalid_argument, unauthenticated, unimplemented
 from workers.local.google.table import Method
 
+H = TypeVar("H")
 _log = logging.getLogger(__name__)
-_RESOURCE_FIELDS = ("name", "parent", "attestor", "resource", "policy")
+_RESOURCE_FIELDS = ("name", "parent", "attestor", "resource", "policy", "topic", "subscription", "project")
 
 
 class Calls:
@@ -42,20 +44,46 @@ class Calls:
         self, api: Api, method: Method, transport: str, header: str, read: Callable[[], Awaitable[Any] | Any]
     ) -> Any:
         """Authenticate, read the request, do the work, and record how it ended. Raises ApiError."""
-        began, code, request = time.time(), "OK", None
-        clock = time.perf_counter()
-        try:
+        with self._recorded(api, method, transport) as ask:
             self.authenticate(header)
-            handler = _handler(api, method)
+            handler = _handler(api.handlers, api, method)
             request = read()
             if inspect.isawaitable(request):
                 request = await request
-            permissions.check(self._faults, api.name, method.name, request)
-            await self._faults.before(f"{api.name}.googleapis.com", method.name)
+            await ask(request)
             response = handler(request)
             if inspect.isawaitable(response):
                 response = await response
             await self._faults.after(method.name)
+        return response
+
+    async def stream(self, api: Api, method: Method, header: str, requests: AsyncIterator[Any], send: Send) -> None:
+        """Authenticate, let the first request in, answer the stream, and record how it ended. Raises ApiError."""
+        with self._recorded(api, method, "grpc") as ask:
+            self.authenticate(header)
+            handler = _handler(api.streams, api, method)
+            try:
+                first = await anext(requests)
+            except StopAsyncIteration:
+                raise invalid_argument("The stream ended before its first request.") from None
+            await ask(first)
+            await handler(_following(first, requests), send)
+            await self._faults.after(method.name)
+
+    @contextmanager
+    def _recorded(self, api: Api, method: Method, transport: str) -> Iterator[Callable[[Any], Awaitable[None]]]:
+        """Record how a call ends; gives what lets its request in. Raises ApiError, for unforeseen errors INTERNAL."""
+        began, code, resource = time.time(), "OK", ""
+        clock = time.perf_counter()
+
+        async def ask(request: Any) -> None:
+            nonlocal resource
+            resource = _resource(request)
+            permissions.check(self._faults, api.name, method.name, request)
+            await self._faults.before(f"{api.name}.googleapis.com", method.name)
+
+        try:
+            yield ask
         except ApiError as error:
             code = error.code
             raise
@@ -70,8 +98,14 @@ class Calls:
             ) from error
         finally:
             took = time.perf_counter() - clock
-            self._faults.record(Call(method.name, _resource(request), code, transport, began, took))
-        return response
+            self._faults.record(Call(method.name, resource, code, transport, began, took))
+
+
+async def _following(first: Any, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """Yield *first* and then the *requests*."""
+    yield first
+    async for request in requests:
+        yield request
 
 
 def _bytes(token: str) -> bytes:
@@ -79,8 +113,8 @@ def _bytes(token: str) -> bytes:
     return token.encode("utf-8", "surrogateescape")
 
 
-def _handler(api: Api, method: Method) -> Handler:
-    handler = api.handlers.get(method.path)
+def _handler(handlers: Mapping[str, H], api: Api, method: Method) -> H:
+    handler = handlers.get(method.path)
     if handler is None:
         raise unimplemented(f"{method.name} of {api.name}")
     return handler

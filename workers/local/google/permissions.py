@@ -2,8 +2,9 @@
 
 Sources: https://cloud.google.com/kms/docs/reference/permissions-and-roles,
 https://cloud.google.com/binary-authorization/docs/reference/permissions-and-roles,
-https://cloud.google.com/artifact-analysis/docs/ca-access-control, https://cloud.google.com/run/docs/reference/iam/permissions
-and https://cloud.google.com/artifact-registry/docs/access-control. An attestation needs two permissions, one where it
+https://cloud.google.com/artifact-analysis/docs/ca-access-control,
+https://cloud.google.com/run/docs/reference/iam/permissions, https://cloud.google.com/artifact-registry/docs/access-control
+and https://cloud.google.com/pubsub/docs/access-control. An attestation needs two permissions, one where it
 is kept and one on its note, which may be another project's. Methods without a row cannot be denied.
 """
 
@@ -87,6 +88,24 @@ _NEEDED: Mapping[str, Mapping[str, tuple[tuple[str, str], ...]]] = {
         "ListVersions": (("versions.list", "parent"),),
         "GetTag": (("tags.get", "name"),),
         "ListTags": (("tags.list", "parent"),),
+    },
+    "pubsub": {
+        "CreateTopic": (("topics.create", "name"),),
+        "GetTopic": (("topics.get", "topic"),),
+        "ListTopics": (("topics.list", "project"),),
+        "UpdateTopic": (("topics.update", "topic.name"),),
+        "DeleteTopic": (("topics.delete", "topic"),),
+        "Publish": (("topics.publish", "topic"),),
+        "ListTopicSubscriptions": (("topics.get", "topic"),),
+        "CreateSubscription": (("subscriptions.create", "name"), ("topics.attachSubscription", "topic")),
+        "GetSubscription": (("subscriptions.get", "subscription"),),
+        "ListSubscriptions": (("subscriptions.list", "project"),),
+        "UpdateSubscription": (("subscriptions.update", "subscription.name"),),
+        "DeleteSubscription": (("subscriptions.delete", "subscription"),),
+        "Pull": (("subscriptions.consume", "subscription"),),
+        "StreamingPull": (("subscriptions.consume", "subscription"),),
+        "Acknowledge": (("subscriptions.consume", "subscription"),),
+        "ModifyAckDeadline": (("subscriptions.consume", "subscription"),),
     },
 }
 

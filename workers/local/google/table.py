@@ -51,12 +51,14 @@ class Method:
     """One method: `path` is gRPC's "/package.Service/Name", `request` and `response` are raw protobuf classes.
 
     `request` is None where the library does not say it (IAM methods of some services): such a method cannot be served.
+    `streaming` says that requests and responses are streams.
     """
 
     path: str
     request: Any
     response: Any
     rules: tuple[Rule, ...]
+    streaming: bool = False
 
     @property
     def service(self) -> str:
@@ -74,12 +76,18 @@ class _NoteTaker:
 
     def __init__(self) -> None:
         self.stubs: dict[str, tuple[Any, Any]] = {}
+        self.streams: set[str] = set()
         self._unary_unary_interceptors: list[Any] = []
 
     def unary_unary(self, path: str, request_serializer: Any, response_deserializer: Any) -> Callable[..., None]:
         """Note one method."""
         self.stubs[path] = (request_serializer, response_deserializer)
         return lambda *_args, **_kwargs: None
+
+    def stream_stream(self, path: str, request_serializer: Any, response_deserializer: Any) -> Callable[..., None]:
+        """Note one method whose requests and responses are streams."""
+        self.streams.add(path)
+        return self.unary_unary(path, request_serializer, response_deserializer)
 
 
 def read(source: Source) -> list[Method]:
@@ -95,6 +103,7 @@ def read(source: Source) -> list[Method]:
             _type(path, serializer, "input_type"),
             _type(path, deserializer, "output_type"),
             tuple(_rules(rest, path)),
+            path in notes.streams,
         )
         for path, (serializer, deserializer) in notes.stubs.items()
     ]
@@ -126,7 +135,8 @@ def compile_rule(verb: str, uri: str, body: str = "") -> Rule:
 def _rules(rest: Any, path: str) -> Iterator[Rule]:
     name = path.rsplit("/", 1)[1]
     for class_name in (f"_Base{name}", f"_Base{name[0].lower()}{name[1:]}"):
-        if (bindings := getattr(rest, class_name, None)) is not None:
+        bindings = getattr(rest, class_name, None)
+        if bindings is not None and hasattr(bindings, "_get_http_options"):
             for option in bindings._get_http_options():  # noqa: SLF001 - the rules exist nowhere else in the package
                 yield compile_rule(option["method"], option["uri"], option.get("body", ""))
             return
