@@ -52,7 +52,8 @@ class Settings(BaseSettings):
     """Which attestor signs which images with which key: a JSON list, or the path of a JSON file that holds it. No rule
     means not signed, visibly."""
     principals: str = ""
-    """Who may publish what at the door: a JSON object, or the path of a JSON file that holds it. Nobody if left out."""
+    """Who may publish what at the door: a JSON object, or the path of a JSON file that holds it. Nobody if left out;
+    `workers/gateway/principals.py` describes every field."""
     google_endpoint: str | None = None
     """HOST:PORT of a plain-text gRPC endpoint for all Google services (the local world); unset means Google."""
     google_token: str | None = None

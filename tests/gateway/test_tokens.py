@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -11,8 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.bus.lane import Lane
-from tests.gateway.conftest import IMAGE, KEY, Caller, attributes
+from tests.gateway.conftest import IMAGE, KEY, Caller, attributes, open_door
 from tests.gateway.issuer import AUDIENCE, LocalIssuer
+from workers.gateway.callers import hash_of
+from workers.gateway.principals import Policy
 
 
 async def test_job_with_its_own_token_brings_an_event(lane: Lane, caller: Caller, issuer: LocalIssuer) -> None:
@@ -110,6 +113,13 @@ async def test_nobody_gets_in_without_proof(caller: Caller, token: str | None) -
 
     assert (answer.status, description.status) == (401, 401)
     assert answer.headers["www-authenticate"].startswith("Bearer ")
+
+
+async def test_short_key_never_counts(lane: Lane, tmp_path: Path) -> None:
+    """A key that could be guessed from its hash is refused, though the policy names it."""
+    principal = {"name": "x", "api_keys": [hash_of("slk_short")], "may_publish": [{"type": "echo.requested"}]}
+    async with open_door(lane, tmp_path, Policy.model_validate({"principals": [principal]})) as caller:
+        assert (await caller.echo("t-1", token="slk_short")).status == 401
 
 
 async def test_two_credentials_are_none(caller: Caller) -> None:

@@ -12,6 +12,8 @@ from workers.gateway.tokens import Bearer, Tokens
 from workers.redaction import KEY_PREFIX
 
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]+) *", re.IGNORECASE)
+_SHORTEST_KEY = len(KEY_PREFIX) + 32
+"""A shorter one could be found from its hash."""
 NO_CLAIMS: Mapping[str, Any] = {}
 
 
@@ -37,7 +39,7 @@ class Callers:
         credential = found[1]
         if not credential.startswith(KEY_PREFIX):
             return await self._tokens.bearer(credential)
-        principal = self._by_key(credential)
+        principal = self._by_key(credential) if len(credential) >= _SHORTEST_KEY else None
         if principal is None:
             raise unauthenticated("this API key is not, or no longer, known here", claim="api_key")
         return Bearer(principal, NO_CLAIMS)

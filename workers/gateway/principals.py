@@ -126,7 +126,8 @@ class Principal(_Data):
     claims: dict[str, Text | tuple[Text, ...]] = Field(default_factory=dict)
     """Claim → pattern, or a list of them of which one must match. Ids, `sub` and `email` are compared exactly."""
     api_keys: tuple[KeyHash, ...] = ()
-    """SHA-256 of the API keys it bears instead of a token; several while one is replaced."""
+    """SHA-256 of the API keys it bears instead of a token; several while one is replaced. A key is `slk_` and at least
+    32 random characters; `printf %s "$KEY" | sha256sum` hashes it."""
     may_publish: tuple[Grant, ...]
     """What it may publish: nothing else."""
     sources: tuple[Text, ...] = ()
