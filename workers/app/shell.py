@@ -11,7 +11,7 @@ from workers.app.environment import world_folder
 from workers.failures import Unavailable
 from workers.local.folder import WorldFolder
 
-_GCLOUD_APIS = ("cloudkms", "containeranalysis", "binaryauthorization", "artifactregistry")
+_GCLOUD_APIS = ("cloudkms", "containeranalysis", "binaryauthorization", "artifactregistry", "pubsub")
 
 
 def shell_environment(data: Path | None) -> dict[str, str]:

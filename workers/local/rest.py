@@ -19,9 +19,9 @@ class GoogleRest:
         self._port = port
         self._token = token
 
-    def make(self, host: str, path: str, body: dict[str, Any]) -> None:
+    def make(self, host: str, path: str, body: dict[str, Any], *, verb: str = "POST") -> None:
         """Create; there already is fine. Raises RestError and OSError."""
-        self.call("POST", host, path, body, fine=(_OK, _CONFLICT))
+        self.call(verb, host, path, body, fine=(_OK, _CONFLICT))
 
     def find(self, host: str, path: str) -> dict[str, Any] | None:
         """Get, or None where there is none. Raises RestError and OSError."""

@@ -1,8 +1,10 @@
-"""What a fresh world holds: a key, a note, an attestor that trusts the key, and a policy that asks for it.
+"""What a fresh world holds: a key, a note, an attestor that trusts the key, a policy that asks for it, and topics.
 
 Made over REST as anybody would make it in the cloud, with the production host in the request; what is there already
 stays as it is. Sources: the REST references of Cloud KMS v1 (keyRings.create, cryptoKeys.create, getPublicKey),
-Container Analysis v1 (notes.create) and Binary Authorization v1 (attestors.create, updatePolicy).
+Container Analysis v1 (notes.create), Binary Authorization v1 (attestors.create, updatePolicy) and Pub/Sub v1
+(topics.create, subscriptions.create). The topics are those of https://cloud.google.com/artifact-registry/docs/configure-notifications
+and https://cloud.google.com/artifact-analysis/docs/pub-sub-notifications.
 """
 
 import asyncio
@@ -13,6 +15,9 @@ from workers.local.rest import GoogleRest, RestError
 _KMS = "cloudkms.googleapis.com"
 _ANALYSIS = "containeranalysis.googleapis.com"
 _BINAUTHZ = "binaryauthorization.googleapis.com"
+_PUBSUB = "pubsub.googleapis.com"
+# What Artifact Registry and Artifact Analysis publish on; each has a subscription of its own for the bridge to the bus.
+TOPICS = ("gcr", "container-analysis-occurrences-v1")
 
 
 class SeedError(RuntimeError):
@@ -31,6 +36,9 @@ class Seeded:
     attestor: str
     location: str
     """Where Cloud Run and Artifact Registry are."""
+    topics: tuple[str, ...]
+    subscriptions: tuple[str, ...]
+    """Of the topics, in the same order."""
 
 
 def seeded(project: str) -> Seeded:
@@ -43,18 +51,29 @@ def seeded(project: str) -> Seeded:
         note=f"projects/{project}/notes/built-by-ci",
         attestor=f"projects/{project}/attestors/built-by-ci",
         location=f"projects/{project}/locations/europe-west1",
+        topics=tuple(f"projects/{project}/topics/{topic}" for topic in TOPICS),
+        subscriptions=tuple(f"projects/{project}/subscriptions/{topic}-bridge" for topic in TOPICS),
     )
 
 
 async def seed(rest_port: int, token: str, project: str) -> Seeded:
     """Make what is missing. Raises SeedError and OSError."""
     try:
-        return await asyncio.to_thread(_seed, GoogleRest(rest_port, token), seeded(project))
+        client, names = GoogleRest(rest_port, token), seeded(project)
+        # Side by side: each API imports its client library at its first request.
+        await asyncio.gather(asyncio.to_thread(_seed, client, names), asyncio.to_thread(_make_topics, client, names))
     except RestError as error:
         raise SeedError(str(error)) from error
+    return names
 
 
-def _seed(client: GoogleRest, names: Seeded) -> Seeded:
+def _make_topics(client: GoogleRest, names: Seeded) -> None:
+    for topic, subscription in zip(names.topics, names.subscriptions, strict=True):
+        client.make(_PUBSUB, f"v1/{topic}", {}, verb="PUT")
+        client.make(_PUBSUB, f"v1/{subscription}", {"topic": topic, "ackDeadlineSeconds": 60}, verb="PUT")
+
+
+def _seed(client: GoogleRest, names: Seeded) -> None:
     parent = f"projects/{names.project}"
     client.make(_KMS, f"v1/{parent}/locations/global/keyRings?keyRingId=sealane", {})
     template = {"algorithm": "EC_SIGN_P256_SHA256", "protectionLevel": "SOFTWARE"}
@@ -67,7 +86,6 @@ def _seed(client: GoogleRest, names: Seeded) -> Seeded:
     client.make(_ANALYSIS, f"v1/{parent}/notes?noteId=built-by-ci", hint)
     if client.find(_BINAUTHZ, f"v1/{names.attestor}") is None:
         _make_attestor(client, names)
-    return names
 
 
 def _make_attestor(client: GoogleRest, names: Seeded) -> None:
