@@ -141,6 +141,16 @@ class Stream:
             raise response
         return response
 
+    def finish(self) -> None:
+        """Send no more requests."""
+        self._requests.put(None)
+
+    def rest(self) -> list[Any]:
+        """Return what still comes until the other side ends the stream."""
+        self._reader.join(DEADLINE)
+        assert not self._reader.is_alive()
+        return list(self.responses.queue)
+
     def close(self) -> None:
         """End the stream from this side."""
         self._requests.put(None)

@@ -104,6 +104,38 @@ def test_a_stream_ends_with_its_subscription(tmp_path: Path) -> None:
         stream.close()
 
 
+def test_a_stream_that_its_client_ends_is_answered_to_the_end(tmp_path: Path) -> None:
+    """What was acknowledged last is confirmed, and the call is on record as done."""
+    with local(tmp_path) as services, clients(f"127.0.0.1:{services.grpc_port}", Bearer()) as service:
+        topic = service.topic()
+        name = service.subscription(topic, enable_exactly_once_delivery=True)
+        service.publish(topic, "last")
+        stream = service.stream(name)
+        (received,) = stream.receive(1)
+        stream.send(ack_ids=[received.ack_id])
+        stream.finish()
+        confirmed = [one for response in stream.rest() for one in response.acknowledge_confirmation.ack_ids]
+        ended = [call.code for call in services.faults.log if call.method == "StreamingPull"]
+
+    assert confirmed == [received.ack_id]
+    assert ended == ["OK"]
+
+
+def test_a_stream_that_is_cancelled_leaves_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The server lets go of it; what it held stays leased until its deadline."""
+    with running(tmp_path) as (service, _):
+        topic = service.topic()
+        name = service.subscription(topic)
+        service.publish(topic, "held")
+        stream = service.stream(name)
+        stream.receive(1)
+        stream.close()
+        left = service.waiting(name)
+
+    assert not left
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_a_topic_is_updated_and_what_is_not_served_is_refused(tmp_path: Path) -> None:
     """Labels change; a push subscription and a filter are not pretended."""
     with running(tmp_path) as (service, _):

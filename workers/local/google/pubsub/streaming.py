@@ -83,6 +83,8 @@ class _Stream:
             self._rung.clear()
             if reading.done():
                 await reading
+                for confirmation in self._confirmations:
+                    await send(confirmation)
                 return
             subscription = self._pulling.subscriptions.read(self._name)
             response = self._next(subscription)
