@@ -139,3 +139,18 @@ def test_an_unusable_stream_ends_with_the_reason(service: Service) -> None:
             stream.send(**request)
             with pytest.raises(reason):
                 stream.receive(1)
+
+
+def test_a_full_stream_goes_on_when_a_lease_is_over(service: Service) -> None:
+    """With room for one message alone, it comes again after its deadline, over the same stream."""
+    topic = service.topic()
+    name = service.subscription(topic)
+    service.publish(topic, "slow")
+    with streaming(service, name, max_outstanding_messages=1) as stream:
+        (first,) = stream.receive(1)
+        stream.send(modify_deadline_ack_ids=[first.ack_id], modify_deadline_seconds=[2])
+        (second,) = stream.receive(1)
+        stream.send(ack_ids=[second.ack_id])
+
+    assert first.message.message_id == second.message.message_id
+    assert first.ack_id != second.ack_id
