@@ -14,9 +14,9 @@ from typing import Any
 from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
+from workers.local.google import paging
 from workers.local.google.api import Handler
 from workers.local.google.names import check
-from workers.local.google.paging import page
 from workers.local.google.status import ApiError, not_found, unimplemented
 from workers.local.google.store import Store
 
@@ -64,13 +64,9 @@ class Operations:
         if request.filter:
             raise unimplemented("A filter of operations")
         parent = check("location", request.name)
-        wanted = page(f"{KIND}|{parent}", size=request.page_size, token=request.page_token)
-        rows = self._store.page(KIND, parent, wanted.after, wanted.size + 1)
-        found = [_Operation.FromString(body) for _, body in rows[: wanted.size]]
-        answer = operations_pb2.ListOperationsResponse(operations=found)
-        if len(rows) > wanted.size:
-            answer.next_page_token = wanted.next_token(rows[wanted.size - 1][0])
-        return answer
+        bodies, token = paging.stored(self._store, KIND, parent, request)
+        found = [_Operation.FromString(body) for body in bodies]
+        return operations_pb2.ListOperationsResponse(operations=found, next_page_token=token)
 
     def delete(self, request: Any) -> Any:
         """DeleteOperation: forgets the result."""

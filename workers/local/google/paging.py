@@ -9,8 +9,10 @@ import heapq
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from workers.local.google.status import invalid_argument
+from workers.local.google.store import Store
 
 _FORM = struct.Struct(">q8s")
 
@@ -66,6 +68,17 @@ def text_page(scope: str, *, size: int, token: str, default: int = 100, maximum:
         if raw[:8] != _digest(scope):
             raise invalid_argument("page_token belongs to another list; parent and filter must stay as they were.")
     return TextPage(scope, after, min(size, maximum) or default)
+
+
+def stored(store: Store, kind: str, parent: str, request: Any) -> tuple[list[bytes], str]:
+    """Return what a list request asks for of the resources below *parent*, and the token of the next page.
+
+    Bodies come in order of creation. Raises INVALID_ARGUMENT as `page` does.
+    """
+    wanted = page(f"{kind}|{parent}", size=request.page_size, token=request.page_token)
+    rows = store.page(kind, parent, wanted.after, wanted.size + 1)
+    bodies = [body for _, body in rows[: wanted.size]]
+    return bodies, wanted.next_token(rows[wanted.size - 1][0]) if len(rows) > wanted.size else ""
 
 
 def _after(scope: str, token: str) -> int:

@@ -14,11 +14,11 @@ from typing import Any
 from google.cloud.binaryauthorization_v1.types import resources, service
 from google.protobuf.empty_pb2 import Empty
 
+from workers.local.google import paging
 from workers.local.google.api import Handler
 from workers.local.google.binauthz import keys
 from workers.local.google.clock import now
 from workers.local.google.names import check
-from workers.local.google.paging import page
 from workers.local.google.status import aborted, already_exists, invalid_argument, limit_exceeded, not_found
 from workers.local.google.store import Store
 
@@ -62,12 +62,8 @@ class Attestors:
     def listed(self, request: Any) -> Any:
         """ListAttestors."""
         parent = check("project", request.parent, "parent")
-        wanted = page(f"{KIND}|{parent}", size=request.page_size, token=request.page_token)
-        rows = self._store.page(KIND, parent, wanted.after, wanted.size + 1)
-        answer = _ListResponse(attestors=[_Attestor.FromString(body) for _, body in rows[: wanted.size]])
-        if len(rows) > wanted.size:
-            answer.next_page_token = wanted.next_token(rows[wanted.size - 1][0])
-        return answer
+        bodies, token = paging.stored(self._store, KIND, parent, request)
+        return _ListResponse(attestors=[_Attestor.FromString(body) for body in bodies], next_page_token=token)
 
     def update(self, request: Any) -> Any:
         """UpdateAttestor: replaces description and keys. ABORTED when an etag is sent and is not the current one."""

@@ -11,10 +11,10 @@ from typing import Any
 
 from google.cloud.kms_v1.types import resources, service
 
+from workers.local.google import paging
 from workers.local.google.api import Handler
 from workers.local.google.clock import now
 from workers.local.google.names import check
-from workers.local.google.paging import page
 from workers.local.google.status import already_exists, not_found, unimplemented
 from workers.local.google.store import Store
 
@@ -54,12 +54,9 @@ class Rings:
         """ListKeyRings."""
         refuse_filters(request)
         parent = check("location", request.parent, "parent")
-        wanted = page(f"{KIND}|{parent}", size=request.page_size, token=request.page_token)
-        rows = self._store.page(KIND, parent, wanted.after, wanted.size + 1)
-        answer = _ListResponse(total_size=self._store.count(KIND, parent))
-        answer.key_rings.extend(_KeyRing.FromString(body) for _, body in rows[: wanted.size])
-        if len(rows) > wanted.size:
-            answer.next_page_token = wanted.next_token(rows[wanted.size - 1][0])
+        bodies, token = paging.stored(self._store, KIND, parent, request)
+        answer = _ListResponse(total_size=self._store.count(KIND, parent), next_page_token=token)
+        answer.key_rings.extend(_KeyRing.FromString(body) for body in bodies)
         return answer
 
 

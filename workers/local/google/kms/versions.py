@@ -15,11 +15,11 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from google.cloud.kms_v1.types import resources, service
 
+from workers.local.google import paging
 from workers.local.google.api import Handler
 from workers.local.google.clock import now
 from workers.local.google.kms import rings
 from workers.local.google.names import check
-from workers.local.google.paging import page
 from workers.local.google.signatures import SCHEMES, Scheme
 from workers.local.google.status import failed_precondition, invalid_argument, not_found
 from workers.local.google.store import Store
@@ -68,12 +68,9 @@ class Versions:
         rings.refuse_filters(request)
         parent = check("key", request.parent, "parent")
         self._key(parent)
-        wanted = page(f"{KIND}|{parent}", size=request.page_size, token=request.page_token)
-        rows = self._store.page(KIND, parent, wanted.after, wanted.size + 1)
-        answer = _ListResponse(total_size=self._store.count(KIND, parent))
-        answer.crypto_key_versions.extend(self._aged(_Version.FromString(body)) for _, body in rows[: wanted.size])
-        if len(rows) > wanted.size:
-            answer.next_page_token = wanted.next_token(rows[wanted.size - 1][0])
+        bodies, token = paging.stored(self._store, KIND, parent, request)
+        answer = _ListResponse(total_size=self._store.count(KIND, parent), next_page_token=token)
+        answer.crypto_key_versions.extend(self._aged(_Version.FromString(body)) for body in bodies)
         return answer
 
     def update(self, request: Any) -> Any:

@@ -12,9 +12,9 @@ from typing import Any
 from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1.types import pubsub
 
+from workers.local.google import paging
 from workers.local.google.api import Handler
 from workers.local.google.names import check
-from workers.local.google.paging import page
 from workers.local.google.pubsub.bell import Bell
 from workers.local.google.pubsub.deliveries import Deliveries, Terms
 from workers.local.google.pubsub.refusals import bounded, checked, missing, taken
@@ -84,12 +84,8 @@ class Subscriptions:
     def listed(self, request: Any) -> Any:
         """ListSubscriptions of a project."""
         project = check("project", request.project, "project")
-        wanted = page(f"{SUBSCRIPTION}|{project}", size=request.page_size, token=request.page_token)
-        rows = self._store.page(SUBSCRIPTION, project, wanted.after, wanted.size + 1)
-        answer = _ListResponse(subscriptions=[_Subscription.FromString(body) for _, body in rows[: wanted.size]])
-        if len(rows) > wanted.size:
-            answer.next_page_token = wanted.next_token(rows[wanted.size - 1][0])
-        return answer
+        bodies, token = paging.stored(self._store, SUBSCRIPTION, project, request)
+        return _ListResponse(subscriptions=[_Subscription.FromString(body) for body in bodies], next_page_token=token)
 
     def update(self, request: Any) -> Any:
         """UpdateSubscription."""

@@ -12,10 +12,10 @@ from typing import Any
 from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1.types import pubsub
 
+from workers.local.google import paging
 from workers.local.google.api import Handler
 from workers.local.google.clock import now
 from workers.local.google.names import check
-from workers.local.google.paging import page
 from workers.local.google.pubsub.bell import Bell
 from workers.local.google.pubsub.deliveries import Deliveries
 from workers.local.google.pubsub.refusals import bounded, checked, missing, taken
@@ -73,22 +73,14 @@ class Topics:
     def listed(self, request: Any) -> Any:
         """ListTopics of a project."""
         project = check("project", request.project, "project")
-        wanted = page(f"{KIND}|{project}", size=request.page_size, token=request.page_token)
-        rows = self._store.page(KIND, project, wanted.after, wanted.size + 1)
-        answer = _ListResponse(topics=[_Topic.FromString(body) for _, body in rows[: wanted.size]])
-        if len(rows) > wanted.size:
-            answer.next_page_token = wanted.next_token(rows[wanted.size - 1][0])
-        return answer
+        bodies, token = paging.stored(self._store, KIND, project, request)
+        return _ListResponse(topics=[_Topic.FromString(body) for body in bodies], next_page_token=token)
 
     def attached(self, request: Any) -> Any:
         """ListTopicSubscriptions."""
         topic = self.read(request.topic).name
-        wanted = page(f"{ATTACHMENT}|{topic}", size=request.page_size, token=request.page_token)
-        rows = self._store.page(ATTACHMENT, topic, wanted.after, wanted.size + 1)
-        answer = _AttachedResponse(subscriptions=[body.decode() for _, body in rows[: wanted.size]])
-        if len(rows) > wanted.size:
-            answer.next_page_token = wanted.next_token(rows[wanted.size - 1][0])
-        return answer
+        bodies, token = paging.stored(self._store, ATTACHMENT, topic, request)
+        return _AttachedResponse(subscriptions=[body.decode() for body in bodies], next_page_token=token)
 
     def update(self, request: Any) -> Any:
         """UpdateTopic: labels, storage policy and retention."""

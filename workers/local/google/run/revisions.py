@@ -14,12 +14,12 @@ from typing import Any
 
 from google.cloud.run_v2.types import condition, revision
 
+from workers.local.google import paging
 from workers.local.google.api import Handler
 from workers.local.google.binauthz.admission import Admission
 from workers.local.google.binauthz.attestors import etag_of
 from workers.local.google.clock import now
 from workers.local.google.names import check
-from workers.local.google.paging import page
 from workers.local.google.status import already_exists, invalid_argument, not_found
 from workers.local.google.store import Store
 
@@ -53,12 +53,8 @@ class Revisions:
     def listed(self, request: Any) -> Any:
         """ListRevisions of one service, in order of creation."""
         parent = check("run service", request.parent, "parent")
-        wanted = page(f"{KIND}|{parent}", size=request.page_size, token=request.page_token)
-        rows = self._store.page(KIND, parent, wanted.after, wanted.size + 1)
-        answer = _ListResponse(revisions=[_Revision.FromString(body) for _, body in rows[: wanted.size]])
-        if len(rows) > wanted.size:
-            answer.next_page_token = wanted.next_token(rows[wanted.size - 1][0])
-        return answer
+        bodies, token = paging.stored(self._store, KIND, parent, request)
+        return _ListResponse(revisions=[_Revision.FromString(body) for body in bodies], next_page_token=token)
 
     def deploy(self, service: Any) -> Any:
         """Make the revision of the service's template and return it, its one condition saying whether it is ready.

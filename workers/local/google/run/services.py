@@ -13,13 +13,13 @@ from typing import Any
 from google.cloud.run_v2.types import service as types
 from google.longrunning import operations_pb2
 
+from workers.local.google import paging
 from workers.local.google.api import Handler
 from workers.local.google.binauthz.attestors import etag_of
 from workers.local.google.clock import now
 from workers.local.google.masks import check_mask
 from workers.local.google.names import check
 from workers.local.google.operations import Operations, ended
-from workers.local.google.paging import page
 from workers.local.google.run.revisions import Revisions, State
 from workers.local.google.status import ApiError, aborted, already_exists, invalid_argument, not_found
 from workers.local.google.store import Store
@@ -70,12 +70,8 @@ class Services:
     def listed(self, request: Any) -> Any:
         """ListServices of one location."""
         parent = check("location", request.parent, "parent")
-        wanted = page(f"{KIND}|{parent}", size=request.page_size, token=request.page_token)
-        rows = self._store.page(KIND, parent, wanted.after, wanted.size + 1)
-        answer = _ListResponse(services=[_Service.FromString(body) for _, body in rows[: wanted.size]])
-        if len(rows) > wanted.size:
-            answer.next_page_token = wanted.next_token(rows[wanted.size - 1][0])
-        return answer
+        bodies, token = paging.stored(self._store, KIND, parent, request)
+        return _ListResponse(services=[_Service.FromString(body) for body in bodies], next_page_token=token)
 
     def update(self, request: Any) -> Any:
         """UpdateService: a changed template makes a revision, and only that is put to the policy."""
