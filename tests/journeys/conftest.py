@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,6 +95,14 @@ class Up:
         """Return the process and all below it."""
         process = psutil.Process(self.process.pid)
         return [process, *process.children(recursive=True)]
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes of the workers; one that has just ended has no command line any more."""
+        found = []
+        for process in self.family():
+            with suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
+                found += [process] if "worker" in process.cmdline() else []
+        return found
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Tell it to stop and return its exit code."""

@@ -149,14 +149,11 @@ def test_a_kept_port_that_somebody_took_is_named(start: Start, tmp_path: Path) -
 def test_workers_that_die_come_back(start: Start) -> None:
     """The process of the workers is started again when it ends, with growing pauses."""
     up = start("up").ready()
-    child = eventually(
-        lambda: next((process for process in up.family() if "worker" in process.cmdline()), None),
-        "the workers' process",
-    )
+    child = eventually(lambda: next(iter(up.workers()), None), "the workers' process")
     child.kill()
 
     def another() -> psutil.Process | None:
-        return next((process for process in up.family() if "worker" in process.cmdline() and process != child), None)
+        return next((process for process in up.workers() if process != child), None)
 
     assert eventually(another, "another process").pid != child.pid
     assert "starting again" in up.said
