@@ -59,7 +59,7 @@ class Sealane:
 
     async def __call__(self, *arguments: str, stdin: str = "") -> Finished:
         """Run the command to its end; forked from one that has imported it, which saves a second each time."""
-        return await asyncio.to_thread(_forked, arguments, self._environment, stdin)
+        return await asyncio.to_thread(forked, arguments, self._environment, stdin)
 
 
 @cache
@@ -71,7 +71,10 @@ def _zygote() -> "tuple[socket.socket, subprocess.Popen[bytes]]":
         return ours, subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
 
 
-def _forked(arguments: Sequence[str], environment: Mapping[str, str], stdin: str) -> Finished:
+def forked(
+    arguments: Sequence[str], environment: Mapping[str, str], stdin: str = "", *, patience: float = PATIENCE
+) -> Finished:
+    """Run a command to its end in a process of its own. Raises TimeoutError after so many seconds."""
     with TemporaryFile() as typed, TemporaryFile() as out, TemporaryFile() as err:
         typed.write(stdin.encode())
         typed.seek(0)
@@ -81,7 +84,7 @@ def _forked(arguments: Sequence[str], environment: Mapping[str, str], stdin: str
             with theirs:
                 streams = (typed.fileno(), out.fileno(), err.fileno())
                 socket.send_fds(_zygote()[0], [b"call"], [theirs.fileno(), *streams])
-            ours.settimeout(PATIENCE)
+            ours.settimeout(patience)
             ours.sendall(json.dumps(call).encode() + b"\n")
             with ours.makefile("rb") as answer:
                 code = int(answer.readline())

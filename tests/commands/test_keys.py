@@ -233,7 +233,7 @@ async def test_what_cannot_sign_is_not_taken_in(keys: Keys) -> None:
             "Cloud KMS has no ECDSA_P521_SHA512: choose one of RSA_PSS_2048_SHA256",
         ),
         (["show", "missing"], "there is no key 'missing' in"),
-        (["show", "MIGH canary/canary\n-----END SECRET-----"], "a key itself is never typed"),
+        (["show", "MIIE canary/canary\n-----END SECRET-----"], "a key itself is never typed"),
         (["import", f"{RING}/cryptoKeys/k/cryptoKeyVersions/1", "--name", "ci"], "a key in Cloud KMS never leaves it"),
     ],
 )

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
+from tests.commands.command import forked
+
 T = TypeVar("T")
 DEADLINE = 60.0
 SEALANE = (sys.executable, "-m", "workers")
@@ -39,14 +41,8 @@ def eventually(look: Callable[[], T | None], what: str, deadline: float = DEADLI
 
 def sealane(*arguments: str, timeout: float = DEADLINE, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    return subprocess.run(
-        [*SEALANE, *arguments],
-        env=clean_environment(**environment),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    done = forked(arguments, clean_environment(**environment), patience=timeout)
+    return subprocess.CompletedProcess(["sealane", *arguments], done.code, done.out, done.err)
 
 
 class Up:

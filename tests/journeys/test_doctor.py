@@ -73,7 +73,8 @@ def test_a_stopped_line_is_said_once(start: Start) -> None:
         found = map(json.loads, sealane("doctor", "--json", "--data", str(up.data)).stdout.splitlines())
         return [f"{finding['subject']} {finding['said']}" for finding in found if not finding["good"]]
 
-    (only,) = wrong()
+    # The workers hear of it a moment later, and only then say why they are not ready.
+    (only,) = eventually(lambda: found if len(found := wrong()) == 1 else None, "one thing that is wrong")
     assert only.startswith("echo stopped since ")
     assert "a try; `sealane line resume echo`" in only
     assert sealane("line", "resume", "echo", "--data", str(up.data)).returncode == 0
