@@ -1,6 +1,6 @@
 """One folder takes another's place at once: whoever looks sees the old one or the new one, even after kill -9.
 
-What is to come is gathered in a folder beside it, `.NAME.XXXX.next`, locked like a world's own. Left over from a
+What is to come is gathered in a folder beside it, `.NAME.*.next`, locked like a world's own. Left over from a
 process that was killed, it is removed by the next one that replaces the same folder.
 """
 

@@ -47,9 +47,9 @@ class Prover:
         Ends early when its time is over. Raises QuotaExhausted, and what the ports raise.
         """
         end = self.clock.now() + SLICE
-        todo = ledger.made_since(since)
-        self.before = ledger.signed - len(todo)
-        for number, (made, digest) in enumerate(todo, start=1):
+        unproven = ledger.made_since(since)
+        self.before = ledger.signed - len(unproven)
+        for number, (made, digest) in enumerate(unproven, start=1):
             if made > before:
                 break
             if await self.is_verified(digest):
