@@ -16,12 +16,10 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich.console import Console
-from rich.table import Table
-
 from schemas.images import ImagePushed
 from tests.bench.census import Census, Tally, census, tally
 from tests.bench.chaos_settings import ACK_WAIT, CONCURRENCY, PREFETCH, WORK_SECONDS, chaotic
+from tests.bench.figures import print_facts
 from tests.bench.processes import clean_up_on_sigterm, ended, last_words, spawn
 from tests.bench.stage import empty_stage
 from tests.bench.traffic import attest, envelope, pushed
@@ -227,10 +225,7 @@ def show(report: Report) -> None:
         ("seconds", f"{report.seconds:.1f}"),
         ("all promises kept", "yes" if report.holds else "NO"),
     )
-    table = Table(title="chaos", show_header=False)
-    for name, value in rows:
-        table.add_row(name, str(value))
-    Console(width=120).print(table)
+    print_facts("chaos", rows)
 
 
 def main() -> None:

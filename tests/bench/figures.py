@@ -91,6 +91,14 @@ def table(figures: Sequence[Figure]) -> Table:
     return found
 
 
+def print_facts(title: str, rows: Sequence[tuple[str, object]]) -> None:
+    """Print what happened in one run: names and values."""
+    found = Table(title=title, show_header=False)
+    for name, value in rows:
+        found.add_row(name, str(value))
+    Console(width=120).print(found)
+
+
 def report(figures: Sequence[Figure], *, quick: bool, output: Path = RESULTS) -> bool:
     """Print the table, write the file, and return whether every bar is met."""
     console = Console(width=None if os.isatty(1) else 140)

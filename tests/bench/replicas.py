@@ -22,11 +22,9 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 from urllib.request import Request, urlopen
 
-from rich.console import Console
-from rich.table import Table
-
 from schemas.images import ImageAttested
 from tests.bench.census import tally
+from tests.bench.figures import print_facts
 from tests.bench.processes import clean_up_on_sigterm, ended, output_of
 from tests.bench.world import LocalWorld, local_world
 from workers.app.connecting import connect_as
@@ -269,10 +267,7 @@ def show(report: Report) -> None:
         ("seconds", f"{report.seconds:.1f}"),
         ("exactly one each", "yes" if report.holds else "NO"),
     )
-    table = Table(title="replicas", show_header=False)
-    for name, value in rows:
-        table.add_row(name, str(value))
-    Console(width=120).print(table)
+    print_facts("replicas", rows)
 
 
 def main() -> None:

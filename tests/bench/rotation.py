@@ -19,12 +19,10 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 from urllib.request import Request, urlopen
 
-from rich.console import Console
-from rich.table import Table
-
 from schemas.attestors import AttestorRotated
 from schemas.progress import ProgressMessage
 from tests.bench.census import tally
+from tests.bench.figures import print_facts
 from tests.bench.processes import ChildFailedError, clean_up_on_sigterm, ended, spawn
 from tests.bench.world import SEALANE, LocalWorld, local_world
 from workers.app.clouds import Clouds
@@ -298,10 +296,7 @@ def show(report: Report) -> None:
         ("seconds", f"{report.seconds:.1f}"),
         ("rotated, nothing twice", "yes" if report.holds else "NO"),
     )
-    table = Table(title="rotation", show_header=False)
-    for name, value in rows:
-        table.add_row(name, str(value))
-    Console(width=120).print(table)
+    print_facts("rotation", rows)
 
 
 def main() -> None:
