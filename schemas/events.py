@@ -1,6 +1,6 @@
 """What every event is: a frozen, strict model with a type, a natural key and a subject."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,9 @@ class Event(BaseModel):
     event_type: ClassVar[str]
     natural_key_fields: ClassVar[tuple[str, ...]]
     subject_field: ClassVar[str]
+    door: ClassVar[Literal["events", "webhook", "feed"]] = "events"
+    """By which door it comes from outside: `events` (POST /events and the command line), `webhook` (only what GitHub
+    signed), `feed` (only what the bridge took from a subscription)."""
 
     def natural_key(self) -> str:
         """Return the values which make this fact distinct among all facts of one cause, each with its length."""

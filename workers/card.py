@@ -25,5 +25,7 @@ class Card:
     """A handler that takes longer is stuck: it is cancelled and its message goes back."""
     claims: bool = False
     """Whether it may use the claims bucket (derived permissions)."""
+    carries: bool = False
+    """It carries what others say: what it emits may come through a door as well."""
     tick: str | None = None
     """A repeating schedule that wakes it (`@every 1h`, or six-field cron), if any."""

@@ -130,14 +130,22 @@ def _bridge() -> Permissions:
 
 
 def doors(workers: Iterable[Wiring]) -> tuple[str, ...]:
-    """Return the types of event that may come through a door: those that no worker says itself."""
-    emitted = {event_type for wiring in workers for event_type in wiring.emitted_types}
-    return tuple(sorted(set(CATALOGUE) - emitted))
+    """Return the types of event that POST /events may take: those that no worker says itself.
+
+    What a carrier emits is somebody else's word, which may come directly as well.
+    """
+    said = {event_type for wiring in workers if not wiring.card.carries for event_type in wiring.emitted_types}
+    return tuple(sorted(set(_by_door("events")) - said))
+
+
+def _by_door(door: str) -> list[str]:
+    return [event_type for event_type, event in CATALOGUE.items() if event.door == door]
 
 
 def _gateway(workers: list[Wiring]) -> Permissions:
+    events = (*doors(workers), *sorted(_by_door("webhook")))
     return Permissions(
-        publish=(inbox(GATEWAY), *doors(workers), *_reading(_READ), f"$JS.API.STREAM.MSG.GET.{LINES}"),
+        publish=(inbox(GATEWAY), *events, *_reading(_READ), f"$JS.API.STREAM.MSG.GET.{LINES}"),
         subscribe=(inbox(GATEWAY), *sorted(CATALOGUE), "progress.>", "dead.>"),
         never_publish=_durables(workers),
     )
