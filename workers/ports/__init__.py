@@ -7,6 +7,7 @@ errors of `workers.failures`, and no others. Times are seconds unless a `timedel
 from workers.ports.administration import AttestorAdmin, AttestorRecord, KeyMaker, Note, Notes
 from workers.ports.attestations import Attestation, Attestations, Attestor, Attestors, PublicKey, SigningKeys, Verdict
 from workers.ports.bus import Claims, Clock, Json, Lease, Progress, Rates
+from workers.ports.feeds import Feed, FeedMessage, Feeds
 from workers.ports.images import ImageInventory, Images, ResolvedImage, StoredImage
 from workers.ports.policies import Policies
 
@@ -19,6 +20,9 @@ __all__ = [
     "Attestors",
     "Claims",
     "Clock",
+    "Feed",
+    "FeedMessage",
+    "Feeds",
     "ImageInventory",
     "Images",
     "Json",
