@@ -36,5 +36,8 @@ class Retention(BaseModel):
     """How long dead letters wait for somebody to look at them."""
     claims_bytes: int = Field(default=_GIB, gt=0)
     """Claims of a worker are refused when its bucket holds this much."""
+    ledger_bytes: int = Field(default=_GIB, gt=0)
+    """The door takes no new token and no new webhook when its ledger holds this much: about 400 bytes each, a token's
+    until it expires, a webhook's for 90 days."""
     claims_age: timedelta = timedelta(hours=24)
     """How long the result of a claim is remembered; claims without a result never expire."""

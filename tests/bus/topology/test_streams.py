@@ -37,6 +37,7 @@ def test_every_worker_has_what_it_needs_and_no_more(declared: Topology) -> None:
         "PROGRESS",
         "DEAD",
         "KV_lines",
+        "KV_ledger",
         "RETRY_probe",
         "RETRY_sign",
         "RETRY_sweep",

@@ -15,7 +15,17 @@ from dataclasses import dataclass
 
 from schemas.catalogue import CATALOGUE
 from workers.bus.topology.check import needed_streams
-from workers.bus.topology.streams import CRON, DEAD, EVENTS, LINES, PROGRESS, claims_stream, holds_claims, retry_stream
+from workers.bus.topology.streams import (
+    CRON,
+    DEAD,
+    EVENTS,
+    LEDGER,
+    LINES,
+    PROGRESS,
+    claims_stream,
+    holds_claims,
+    retry_stream,
+)
 from workers.bus.topology.streams import consumers as consumers_of
 from workers.bus.wiring import Wiring
 
@@ -26,6 +36,7 @@ BRIDGE = "bridge"
 _BRIDGED = ("image.pushed", "occurrence.created", "scan.requested")
 """What the bridge carries as long as its room does not say so itself."""
 _READ = (EVENTS, PROGRESS, DEAD)
+_LEDGER = (f"$KV.{LEDGER.removeprefix('KV_')}.>", f"$JS.API.STREAM.MSG.GET.{LEDGER}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +156,7 @@ def _by_door(door: str) -> list[str]:
 def _gateway(workers: list[Wiring]) -> Permissions:
     events = (*doors(workers), *sorted(_by_door("webhook")))
     return Permissions(
-        publish=(inbox(GATEWAY), *events, *_reading(_READ), f"$JS.API.STREAM.MSG.GET.{LINES}"),
+        publish=(inbox(GATEWAY), *events, *_reading(_READ), f"$JS.API.STREAM.MSG.GET.{LINES}", *_LEDGER),
         subscribe=(inbox(GATEWAY), *sorted(CATALOGUE), "progress.>", "dead.>"),
         never_publish=_durables(workers),
     )

@@ -20,6 +20,8 @@ CRON = "CRON"
 PROGRESS = "PROGRESS"
 DEAD = "DEAD"
 LINES = "KV_lines"
+LEDGER = "KV_ledger"
+"""What the replicas of the door remember together."""
 HEADROOM = 64 * 1024
 """Bytes that EVENTS stays below the server's limit, for what a dead letter adds."""
 _ACK_PENDING = 1024
@@ -156,6 +158,7 @@ def _shared_streams(retention: Retention) -> tuple[Stream, ...]:
             duplicate_window=nanoseconds(retention.duplicate_window),
         ),
         _bucket(LINES, retention),
+        _bucket(LEDGER, retention, max_bytes=retention.ledger_bytes, allow_msg_ttl=True),
     )
 
 
