@@ -171,8 +171,8 @@ def _write_stored(stored: "Stored", *, as_json: bool) -> None:
 async def _runs(limit: int, data: Path | None) -> list[dict[str, Any]]:
     from workers.app import connect_as
     from workers.bus.doors.history import newest_runs
+    from workers.bus.doors.records import run_record
     from workers.bus.rooms import consumers_of
-    from workers.commands.progress_lines import run_record
 
     async with connect_as("operator", data) as connection:
         return [dict(run_record(run)) for run in await newest_runs(connection, consumers_of, limit=limit)]

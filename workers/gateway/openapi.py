@@ -6,6 +6,7 @@ from pydantic.json_schema import models_json_schema
 
 from schemas.catalogue import CATALOGUE, example_of
 from schemas.envelope import MAX_ATTRIBUTE, STRUCTURED_CONTENT_TYPE
+from schemas.identity import ID_PATTERN
 from workers.gateway.principals import Principal
 from workers.gateway.problems import MEDIA_TYPE
 from workers.gateway.reading import BATCH_CONTENT_TYPE, MOST_EVENTS
@@ -42,6 +43,7 @@ def document(principal: Principal) -> dict[str, Any]:
         "paths": {
             "/events": {"post": _post(types)},
             "/openapi.json": {"get": _get("This document.", public=False)},
+            "/runs/{run}": {"get": _run()},
             "/livez": {"get": _get("Whether the door is alive.", public=True)},
             "/readyz": {"get": _get("Whether an event brought here would be stored.", public=True)},
         },
@@ -81,6 +83,17 @@ def _post(types: list[str]) -> dict[str, Any]:
         }
         | problems,
     }
+
+
+def _run() -> dict[str, Any]:
+    run = {"type": "string", "pattern": ID_PATTERN}
+    problem = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
+    problems = {"400": "This is no run.", "404": "Nothing is heard of it yet, or it is somebody else's."}
+    problems |= {status: _PROBLEMS[status] for status in ("401", "403", "503")}
+    operation = _get("What became of an event that you brought; `complete` once nothing of it goes on.", public=False)
+    operation["parameters"] = [{"name": "run", "in": "path", "required": True, "schema": run}]
+    operation["responses"] |= {status: {"description": text, "content": problem} for status, text in problems.items()}
+    return operation
 
 
 def _attribute(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The door over HTTP: /livez, /readyz, and the health page at / for everybody; /events for principals."""
+"""The door over HTTP: /livez, /readyz, and the health page at / for everybody; /events and /runs for principals."""
 
 import asyncio
 import contextlib
@@ -11,12 +11,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from workers.bus.rooms import consumers_of
 from workers.bus.transport.connection import Connection
 from workers.gateway.events import MOST_HEADERS, EventsDoor
 from workers.gateway.health import examine
 from workers.gateway.keysets import FetchKeys
 from workers.gateway.page import render
 from workers.gateway.principals import Policy
+from workers.gateway.runs import RunsDoor
 
 _NO_STORE = {"cache-control": "no-store"}
 
@@ -38,6 +40,7 @@ def application(connection: Connection, events: EventsDoor) -> Starlette:
 
     routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/", page)]
     routes += [Route("/events", events.post, methods=["POST"]), Route("/openapi.json", events.describe)]
+    routes += [Route("/runs/{run}", RunsDoor(connection, events.caller, consumers_of).get)]
     return Starlette(routes=routes)
 
 

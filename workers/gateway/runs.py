@@ -1,0 +1,67 @@
+"""`GET /runs/{run}`: what became of an event, for whoever brought it; polled by pipelines that wait."""
+
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from workers.bus.doors.history import read_run
+from workers.bus.doors.records import run_record
+from workers.bus.doors.runs import Consumers, Run
+from workers.bus.topology.streams import EVENTS
+from workers.bus.transport.connection import Connection
+from workers.bus.transport.stored import read_one
+from workers.failures import SealaneError
+from workers.gateway.principals import Principal
+from workers.gateway.problems import Problem, shown
+from workers.gateway.tokens import Bearer
+
+_RUN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SOON, _AWAY_SECONDS = 1.0, 5.0
+
+
+class RunsDoor:
+    """Shows a run to the principal that brought the event which opened it, and to nobody else."""
+
+    def __init__(
+        self, connection: Connection, caller: Callable[[Request], Awaitable[Bearer]], consumers: Consumers
+    ) -> None:
+        self._connection = connection
+        self._caller = caller
+        self._consumers = consumers
+
+    async def get(self, request: Request) -> Response:
+        """Answer GET /runs/{run}."""
+        try:
+            bearer = await self._caller(request)
+            return await self._show(bearer.principal, request.path_params["run"])
+        except Problem as problem:
+            return problem.response()
+        except SealaneError as error:
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS).response()
+
+    async def _show(self, principal: Principal, name: str) -> Response:
+        if not _RUN.fullmatch(name):
+            raise Problem(HTTPStatus.BAD_REQUEST, f"{shown(name)} is not the id of a run: send the `run` of a receipt")
+        run = await read_run(self._connection, name, self._consumers)
+        if not await self._brought(principal, run):
+            # The same answer for a run of somebody else: that there is one is nobody's business.
+            raise Problem(
+                HTTPStatus.NOT_FOUND,
+                f"nothing is heard of a run {name} of yours yet, or not any more: ask again, or look at its receipt",
+                after=_SOON,
+            )
+        return JSONResponse(run_record(run), headers={"cache-control": "no-store"})
+
+    async def _brought(self, principal: Principal, run: Run) -> bool:
+        """Whether the event which opened a run is stored with this principal as its actor."""
+        for root in run.roots:
+            if root.stream != EVENTS or root.sequence is None:
+                continue
+            stored = await read_one(self._connection, EVENTS, root.sequence)
+            if stored is not None and unquote(stored.headers.get("ce-actor", "")) == principal.name:
+                return True
+        return False
