@@ -25,11 +25,13 @@ from workers.gateway.callers import hash_of
 from workers.gateway.principals import Grant, Principal, read_policy
 from workers.gateway.rpc import RpcDoor
 from workers.gateway.server import Door
+from workers.local.announcing import Announcer
 from workers.local.children import Child
 from workers.local.folder import FolderError, WorldFolder
 from workers.local.google import GoogleServices, ServedRegistry
 from workers.local.nats import NatsServer, NatsServerError
-from workers.local.registry import Registry
+from workers.local.registry import Announce, Registry
+from workers.local.rest import GoogleRest
 from workers.local.seed import Seeded, SeedError, seed, seeded
 from workers.local.version import VERSION, require_world, upgrade
 from workers.redaction import conceal
@@ -44,15 +46,19 @@ REGISTRY_USER = "oauth2accesstoken"
 
 
 class World:
-    """One running world in a folder. Use as an async context manager, from the main thread."""
+    """One running world in a folder. Use as an async context manager, from the main thread.
 
-    def __init__(self, folder: WorldFolder, *, with_workers: bool = True) -> None:
+    With `announces` its registry announces every push on the topic `gcr`, as Artifact Registry does.
+    """
+
+    def __init__(self, folder: WorldFolder, *, with_workers: bool = True, announces: bool = False) -> None:
         self.folder = folder
         self.project = Settings().project
         self.names: Seeded = seeded(self.project)
         self.endpoints: dict[str, Any] = {}
         self.workers: Child | None = None
         self._with_workers = with_workers
+        self._announces = announces
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -119,12 +125,20 @@ class World:
             google = GoogleServices(self.folder.root / "google", token=token, registry=served)
             await google.start(rest_port=ports["google_rest"], grpc_port=ports["google_grpc"])
             self._stack.push_async_callback(google.stop)
-            registry = Registry(files, credentials={REGISTRY_USER: token})
+            registry = Registry(files, credentials={REGISTRY_USER: token}, announce=self._announcer(ports, token))
             await registry.start(ports["registry"])
             self._stack.push_async_callback(registry.stop)
         except (OSError, RuntimeError) as error:
             raise Unavailable(f"the local clouds did not start: {error}") from error
         self.names = await seed(ports["google_rest"], token, self.project)
+
+    def _announcer(self, ports: dict[str, int], token: str) -> Announce | None:
+        """Begin to announce pushes on the topic `gcr`, if that is wanted."""
+        if not self._announces:
+            return None
+        announcer = Announcer(GoogleRest(ports["google_rest"], token), self.names.topics[0])
+        self._stack.push_async_callback(announcer.stop)
+        return announcer.announce
 
     async def _open_doors(self, settings: Settings, ports: dict[str, int]) -> None:
         connection: Connection = await open_bus(settings, GATEWAY)

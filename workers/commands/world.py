@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from workers.app.world import World
 
 NO_WORKERS = Annotated[bool, typer.Option("--no-workers", help="Start the world and the door alone.")]
+ANNOUNCE = Annotated[
+    bool, typer.Option("--announce-pushes", help="Let the registry announce each push on the topic gcr.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -19,17 +22,18 @@ def register(app: typer.Typer) -> None:
     app.command("up", epilog=examples("sealane up", "sealane up --data /srv/sealane", "sealane up --no-workers"))(up)
 
 
-def up(data: DATA = None, no_workers: NO_WORKERS = False) -> None:
+def up(data: DATA = None, no_workers: NO_WORKERS = False, announce_pushes: ANNOUNCE = False) -> None:
     """Start the bus, local clouds, the door and all workers. Ctrl-C ends them.
 
-    The data stays in the folder and the ports stay the same. One world per folder.
+    The data stays in the folder and the ports stay the same. One world per folder. With --announce-pushes an image is
+    attested as soon as it is pushed, as with Artifact Registry; without it, once somebody publishes image.pushed.
     """
     import asyncio
 
-    asyncio.run(_up(data, with_workers=not no_workers))
+    asyncio.run(_up(data, with_workers=not no_workers, announces=announce_pushes))
 
 
-async def _up(data: Path | None, *, with_workers: bool) -> None:
+async def _up(data: Path | None, *, with_workers: bool, announces: bool) -> None:
     from workers.app.environment import world_folder
     from workers.app.logs import configure_logs
     from workers.app.stopping import StoppedEarly, stop_on_signals, unless_stopped
@@ -38,7 +42,7 @@ async def _up(data: Path | None, *, with_workers: bool) -> None:
 
     configure_logs(Settings().log_level)
     stop = stop_on_signals()
-    world = World(world_folder(data), with_workers=with_workers)
+    world = World(world_folder(data), with_workers=with_workers, announces=announces)
     try:
         await unless_stopped(stop, world.__aenter__())
     except StoppedEarly:

@@ -10,9 +10,10 @@ Left out: TLS, digests other than SHA-256, warnings, the OAuth2 POST form of the
 repositories, and garbage collection: a deleted blob or manifest is unlinked from its repository, its bytes stay.
 """
 
+from workers.local.registry.contents import Announce
 from workers.local.registry.faults import Faults
 from workers.local.registry.layout import Image, build_image, build_index, write_layout
 from workers.local.registry.push import push
 from workers.local.registry.server import Registry
 
-__all__ = ["Faults", "Image", "Registry", "build_image", "build_index", "push", "write_layout"]
+__all__ = ["Announce", "Faults", "Image", "Registry", "build_image", "build_index", "push", "write_layout"]

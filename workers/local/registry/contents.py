@@ -1,6 +1,7 @@
 """Manifests, tags and referrers over HTTP ("Pulling manifests", "Pushing manifests", "Content Discovery")."""
 
 import json
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -11,14 +12,18 @@ from workers.local.registry.faults import Faults
 from workers.local.registry.manifests import OCI_INDEX, Manifest
 from workers.local.registry.storage import Storage, StoredManifest
 
+Announce = Callable[[Mapping[str, str]], None]
+"""Hears of each change: `action` INSERT or DELETE, `digest` (NAME@DIGEST), `tag` (NAME:TAG), each if it applies."""
+
 
 class ContentRoutes:
     """The handlers below `/v2/NAME/manifests/`, `/tags/` and `/referrers/`. `limit`: bytes of a manifest."""
 
-    def __init__(self, storage: Storage, faults: Faults, *, limit: int) -> None:
+    def __init__(self, storage: Storage, faults: Faults, *, limit: int, announce: Announce | None = None) -> None:
         self._storage = storage
         self._faults = faults
         self._limit = limit
+        self._announce = announce or (lambda _: None)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -58,6 +63,7 @@ class ContentRoutes:
             headers["OCI-Subject"] = subject
         if not names.is_digest(reference):
             self._storage.put_tag(name, reference, manifest.digest)
+        self._announce({"action": "INSERT", "digest": f"{name}@{manifest.digest}"} | _tagged(request))
         return web.Response(status=201, headers=headers)
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -66,11 +72,13 @@ class ContentRoutes:
         manifest = self._find(name, reference)
         if not names.is_digest(reference):
             self._storage.delete_tag(name, reference)
+            self._announce({"action": "DELETE"} | _tagged(request))
             return web.Response(status=202)
         subject = Manifest.parse(manifest.body, manifest.media_type).subject
         if subject is not None:
             self._storage.delete_referrer(name, subject, manifest.digest)
         self._storage.delete_manifest(name, manifest.digest)
+        self._announce({"action": "DELETE", "digest": f"{name}@{manifest.digest}"})
         return web.Response(status=202)
 
     async def tags(self, request: web.Request) -> web.Response:
@@ -128,6 +136,12 @@ class ContentRoutes:
 
 def _named(request: web.Request) -> tuple[str, str]:
     return names.repository(request.match_info["name"]), names.reference(request.match_info["reference"])
+
+
+def _tagged(request: web.Request) -> dict[str, str]:
+    """Return NAME:TAG, if it is by tag that something is asked."""
+    name, reference = _named(request)
+    return {} if names.is_digest(reference) else {"tag": f"{name}:{reference}"}
 
 
 def _lexical(tag: str) -> tuple[str, str]:

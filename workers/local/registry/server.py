@@ -8,7 +8,7 @@ from aiohttp import web
 
 from workers.local.registry.access import ask_for_token, errors_as_json, play_faults
 from workers.local.registry.blobs import BlobRoutes
-from workers.local.registry.contents import ContentRoutes
+from workers.local.registry.contents import Announce, ContentRoutes
 from workers.local.registry.faults import Faults
 from workers.local.registry.storage import Storage
 from workers.local.registry.tokens import TokenAuthority
@@ -26,6 +26,7 @@ class Registry:
     `data`: its folder, created where missing; one running registry per folder.
     `credentials`: user → password. With None nothing is guarded; otherwise every request needs a token.
     `permissions`: user → actions out of pull, push and delete; a user who is not in it may do all.
+    `announce`: hears of every manifest and tag that comes or goes, by whole references.
     `token_lifetime`: seconds. `manifest_limit`, `blob_limit`: bytes.
     """
 
@@ -36,6 +37,7 @@ class Registry:
         credentials: Mapping[str, str] | None = None,
         permissions: Mapping[str, Collection[str]] | None = None,
         faults: Faults | None = None,
+        announce: Announce | None = None,
         token_lifetime: int = 300,
         manifest_limit: int = MANIFEST_LIMIT,
         blob_limit: int = BLOB_LIMIT,
@@ -44,6 +46,7 @@ class Registry:
         self._authority: TokenAuthority | None = None
         if credentials is not None:
             self._authority = TokenAuthority(credentials, permissions=permissions, lifetime=token_lifetime)
+        self._announce = announce
         self._data = data
         self._manifest_limit = manifest_limit
         self._blob_limit = blob_limit
@@ -95,8 +98,15 @@ class Registry:
             [web.get("/v2/", self._base), web.get("/v2", self._base), web.get("/token", self._token)]
         )
         application.add_routes(BlobRoutes(storage, uploads, self.faults).routes())
-        application.add_routes(ContentRoutes(storage, self.faults, limit=self._manifest_limit).routes())
+        contents = ContentRoutes(storage, self.faults, limit=self._manifest_limit, announce=self._tell)
+        application.add_routes(contents.routes())
         return application
+
+    def _tell(self, change: Mapping[str, str]) -> None:
+        """Announce a change with whole references."""
+        if self._announce is not None:
+            action = {"action": change["action"]}
+            self._announce(action | {what: f"{self.host}/{change[what]}" for what in change if what != "action"})
 
     async def _base(self, _: web.Request) -> web.Response:
         return web.json_response({})
