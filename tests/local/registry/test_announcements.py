@@ -14,11 +14,10 @@ IMAGE = build_image([{"etc/name": b"shop"}])
 async def test_announces_what_is_pushed_tagged_and_deleted(tmp_path: Path) -> None:
     """Each notification names the digest, the tag or both, as whole references, in the order of what happened."""
     heard: list[Mapping[str, str]] = []
-    async with (
-        Registry(tmp_path, announce=heard.append) as registry,
-        ClientSession(f"http://{registry.host}") as session,
-    ):
-        name, client = f"{registry.host}/apps/shop", Client(session, "apps/shop")
+    async with Registry(tmp_path, announce=heard.append) as registry:
+        name = f"{registry.host}/apps/shop"
+        async with ClientSession(f"http://{registry.host}") as session:
+            await come_and_go(Client(session, "apps/shop"))
 
     digest = f"{name}@{IMAGE.digest}"
     assert heard == [
