@@ -4,13 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.attestors import AttestationRequested, AttestorRotate, AttestorRotated
+from schemas.certificates import CertificateExpiring
 from schemas.echoes import EchoAnswered, EchoRequested
 from schemas.events import Event
+from schemas.github import GithubPackagePublished, GithubPushed
 from schemas.images import ImageAttested, ImagePushed
+from schemas.tenants import TenantOffboarded, TenantOnboarded
 
 EVENTS: tuple[type[Event], ...] = (
     *(ImagePushed, ImageAttested),
     *(AttestorRotate, AttestorRotated, AttestationRequested),
+    *(GithubPushed, GithubPackagePublished),
+    *(TenantOnboarded, TenantOffboarded, CertificateExpiring),
     *(EchoRequested, EchoAnswered),
 )
 CATALOGUE: Mapping[str, type[Event]] = {event.event_type: event for event in EVENTS}

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from workers.github_rules import GithubSettings
 from workers.registries import RegistryAccess
 from workers.retention import Retention
 from workers.rotation import RotationPace
@@ -54,6 +55,9 @@ class Settings(BaseSettings):
     principals: str = ""
     """Who may publish what at the door: a JSON object, or the path of a JSON file that holds it. Nobody if left out;
     `workers/gateway/principals.py` describes every field."""
+    github: Annotated[GithubSettings, NoDecode] = GithubSettings()
+    """GitHub: the webhook's secrets, the App, and which files mean which events: a JSON object, or the path of a JSON
+    file that holds it. `workers/github_rules.py` describes every field."""
     google_endpoint: str | None = None
     """HOST:PORT of a plain-text gRPC endpoint for all Google services (the local world); unset means Google."""
     google_token: str | None = None

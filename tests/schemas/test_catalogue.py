@@ -1,6 +1,7 @@
 """Every event is strict, described, and shown by an example that it accepts."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -65,6 +66,6 @@ def test_events_are_frozen(event: type[Event]) -> None:
 
 
 def test_types_are_unique_and_fit_a_subject() -> None:
-    """Each type belongs to one model, and is a NATS subject of two plain words."""
+    """Each type belongs to one model, and is a NATS subject of a noun and what happened to it."""
     assert len(CATALOGUE) == len(EVENTS)
-    assert all(len(words := kind.split(".")) == 2 and all(word.isalpha() for word in words) for kind in CATALOGUE)
+    assert all(re.fullmatch(r"[a-z]+\.[a-z]+(?:_[a-z]+)*", kind) for kind in CATALOGUE)
