@@ -10,12 +10,14 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from tests.bench import attesting, bus, keys, memory, startup
+from tests.bench import attesting, bus, intake, keys, memory, startup
 from tests.bench.figures import RESULTS, Figure, report
 from tests.bench.processes import clean_up_on_sigterm
 
 Measure = Callable[..., Coroutine[Any, Any, list[Figure]]]
-BENCHES: dict[str, Measure] = {module.NAME: module.measure for module in (bus, memory, startup, attesting, keys)}
+BENCHES: dict[str, Measure] = {
+    module.NAME: module.measure for module in (bus, memory, startup, attesting, keys, intake)
+}
 
 
 def main() -> None:
@@ -23,12 +25,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure sealane against its bars.")
     parser.add_argument("--only", action="append", choices=sorted(BENCHES), help="one bench; may be repeated")
     parser.add_argument("--quick", action="store_true", help="smaller numbers, to see that it runs")
-    parser.add_argument("--profile", action="store_true", help="only say where the CPU time of the bus goes")
+    parser.add_argument(
+        "--profile", action="store_true", help="only say where CPU time goes: of the bus, or of the intake"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes (default: %(default)s)")
     options = parser.parse_args()
     clean_up_on_sigterm()
     if options.profile:
-        asyncio.run(bus.profile(quick=options.quick))
+        asyncio.run((intake if options.only == [intake.NAME] else bus).profile(quick=options.quick))
         return
     figures: list[Figure] = []
     for name in options.only or BENCHES:

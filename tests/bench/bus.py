@@ -55,7 +55,7 @@ async def profile(*, quick: bool) -> None:
             module, *options = SIDES[side]
             async with copy_of(store) as server:
                 found = await answer_of(module, server.url, count, "--sample", *options)
-            _print(side, found)
+            print_shares(side, found)
 
 
 async def _run(side: str, store: Path, count: int) -> dict[str, Any]:
@@ -88,7 +88,8 @@ def _figures(runs: Mapping[str, list[dict[str, Any]]], count: int) -> list[Figur
     return figures
 
 
-def _print(side: str, found: Mapping[str, Any]) -> None:
+def print_shares(side: str, found: Mapping[str, Any]) -> None:
+    """Print what a sampler found in one side."""
     console = Console()
     console.print(_shares(f"{side}: CPU time by package ({found['samples']} samples)", found["packages"].items()))
     console.print(_shares(f"{side}: by function", found["functions"].items()))

@@ -27,6 +27,7 @@ from workers.gateway.limits import BoundTokens, Rates
 from workers.gateway.openapi import document
 from workers.gateway.principals import Grant, Policy, Principal
 from workers.gateway.problems import Problem, forbidden, shown
+from workers.gateway.protocol import MOST_HEADERS, too_large
 from workers.gateway.reading import BATCH_CONTENT_TYPE, Brought, body_of, events_of, media_type
 from workers.gateway.tokens import Bearer, Tokens, told
 from workers.terminal import safe
@@ -34,8 +35,6 @@ from workers.terminal import safe
 log = logging.getLogger(__name__)
 AT_ONCE = 128
 """Requests that are worked on at a time: what they hold in memory is bounded so."""
-MOST_HEADERS = 32 * 1024
-"""Bytes that the headers of a request may hold."""
 PATIENCE = 8.0
 """Seconds that a caller waits for the bus before it is asked to come again."""
 _BUSY_SECONDS, _AWAY_SECONDS = 1.0, 5.0
@@ -161,9 +160,7 @@ class EventsDoor:
 def _bounded(request: Request) -> None:
     """Raise Problem when the headers are too large: the server itself refuses only what it has not read in one go."""
     if sum(len(name) + len(value) for name, value in request.headers.raw) > MOST_HEADERS:
-        raise Problem(
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the headers hold more than {MOST_HEADERS >> 10} KiB"
-        )
+        raise too_large()
 
 
 def _grants(principal: Principal, event_type: str, place: Mapping[str, Any]) -> list[Grant]:

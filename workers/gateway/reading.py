@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -41,9 +42,14 @@ class Brought:
 
 def media_type(request: Request) -> str:
     """Return the media type of a request that can be read. Raises Problem (415)."""
+    return _media_type(request.headers.get("content-type") or "application/octet-stream")
+
+
+@lru_cache(maxsize=64)
+def _media_type(header: str) -> str:
     message = EmailMessage()
     try:
-        message["content-type"] = request.headers.get("content-type") or "application/octet-stream"
+        message["content-type"] = header
         found, charset = message.get_content_type(), str(message.get_param("charset", "utf-8"))
     except (ValueError, IndexError):
         found, charset = "unreadable", "utf-8"
@@ -58,7 +64,7 @@ async def body_of(request: Request, limit: int) -> bytes:
     """Return the body. Raises Problem: 413 when it is larger than `limit` bytes, 408 when it takes too long."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
-        await _discard(request)
+        await discard(request)
         raise _too_large(limit)
     body = bytearray()
     try:
@@ -72,7 +78,7 @@ async def body_of(request: Request, limit: int) -> bytes:
     except ClientDisconnect:
         raise Problem(HTTPStatus.BAD_REQUEST, "the connection ended before the body") from None
     if len(body) > limit:
-        await _discard(request)
+        await discard(request)
         raise _too_large(limit)
     return bytes(body)
 
@@ -152,7 +158,7 @@ def _parsed(body: bytes) -> Any:
         raise Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from None
 
 
-async def _discard(request: Request) -> None:
+async def discard(request: Request) -> None:
     """Let a client that is still sending come to an end, within bounds: else it sees a reset and no answer."""
     if "100-continue" in request.headers.get("expect", "").lower():
         return

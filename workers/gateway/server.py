@@ -13,11 +13,12 @@ from starlette.routing import Route
 
 from workers.bus.rooms import consumers_of
 from workers.bus.transport.connection import Connection
-from workers.gateway.events import MOST_HEADERS, EventsDoor
+from workers.gateway.events import EventsDoor
 from workers.gateway.health import examine
 from workers.gateway.keysets import FetchKeys
 from workers.gateway.page import render
 from workers.gateway.principals import Policy
+from workers.gateway.protocol import BoundedProtocol
 from workers.gateway.runs import RunsDoor
 
 _NO_STORE = {"cache-control": "no-store"}
@@ -59,8 +60,9 @@ class Door:
         self._events = EventsDoor(connection, policy, fetch_keys)
         config = uvicorn.Config(
             application(connection, self._events),
-            http="h11",
-            h11_max_incomplete_event_size=MOST_HEADERS,
+            http=BoundedProtocol,
+            ws="none",
+            proxy_headers=False,
             server_header=False,
             log_config=None,
             access_log=False,

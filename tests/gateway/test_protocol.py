@@ -1,0 +1,131 @@
+"""Connections that bring no request: too slow, too large, too many, or something else than HTTP."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.gateway.conftest import KEY, Caller
+from workers.gateway import protocol
+from workers.gateway.problems import MEDIA_TYPE
+
+_HEAD = b"POST /events HTTP/1.1\r\nhost: x\r\n"
+
+
+@asynccontextmanager
+async def connected(caller: Caller) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Open a connection to the door while the block runs."""
+    where = urlsplit(caller.url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    yield reader, writer
+    writer.close()
+
+
+async def to_the_end(reader: asyncio.StreamReader) -> tuple[int, str, dict[str, str]]:
+    """Read until the door closes; return status and detail, and the headers. No answer is status 0."""
+    received = b""
+    try:
+        while piece := await asyncio.wait_for(reader.read(65536), 30):
+            received += piece
+    except ConnectionResetError:
+        pass
+    if not received:
+        return 0, "", {}
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert headers["content-type"] == MEDIA_TYPE
+    return int(first.split()[1]), json.loads(body)["detail"], headers
+
+
+@pytest.mark.parametrize("sent", [b"", b"P", _HEAD, _HEAD + b"ce-id: "])
+async def test_head_that_does_not_come_ends_the_connection(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """Whoever brings no whole head in time, or nothing at all, is told so and holds nothing any longer."""
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    async with connected(caller) as (reader, writer):
+        writer.write(sent)
+        status, detail, _ = await to_the_end(reader)
+
+    assert (status, "did not arrive" in detail) == (408, True)
+    assert (await caller.echo("after")).status == 202
+
+
+async def test_trickled_head_has_the_same_time(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then gains nothing: the time is that of the whole head."""
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+    async with connected(caller) as (reader, writer):
+
+        async def trickle() -> None:
+            while True:
+                writer.write(b"x")
+                await asyncio.sleep(0.05)
+
+        writer.write(_HEAD + b"x-much: ")
+        trickling = asyncio.create_task(trickle())
+        status, _, _ = await to_the_end(reader)
+        trickling.cancel()
+
+    assert status == 408
+
+
+async def test_second_head_of_a_connection_has_its_time_too(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that was answered buys no rest for the next one."""
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    async with connected(caller) as (reader, writer):
+        writer.write(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+        await asyncio.wait_for(reader.readuntil(b'{"live":true}'), 30)
+        writer.write(_HEAD)
+        status, _, _ = await to_the_end(reader)
+
+    assert status == 408
+
+
+async def test_head_without_end_is_cut(caller: Caller) -> None:
+    """What the parser keeps of a head is bounded, however it is cut into pieces."""
+    async with connected(caller) as (reader, writer):
+        writer.write(_HEAD + b"x-much: ")
+        for _ in range(64):
+            writer.write(b"x" * 1024)
+        status, _, _ = await to_the_end(reader)
+
+    assert status in {0, 431}
+    assert (await caller.echo("after")).status == 202
+
+
+async def test_one_connection_too_many_is_told_to_come_again(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections are bounded; those that are open are served on."""
+    await caller.echo("opens the connection that stays")
+    monkeypatch.setattr(protocol, "MOST_CONNECTIONS", 1)
+    async with connected(caller) as (reader, _):
+        status, _, headers = await to_the_end(reader)
+
+    assert (status, headers["retry-after"]) == (503, "1")
+    assert (await caller.echo("after")).status == 202
+
+
+@pytest.mark.parametrize("sent", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"\r\n\r\nhello\r\n\r\n"])
+async def test_what_is_no_http_is_answered_in_words(caller: Caller, sent: bytes) -> None:
+    """A client that speaks TLS or something else reads a sentence."""
+    async with connected(caller) as (reader, writer):
+        writer.write(sent)
+        status, detail, _ = await to_the_end(reader)
+
+    assert (status, "not HTTP/1.1" in detail) == (400, True)
+
+
+@pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
+async def test_nobody_is_upgraded(caller: Caller, upgrade: str) -> None:
+    """Another protocol is not spoken; the request itself is answered."""
+    async with connected(caller) as (reader, writer):
+        writer.write(
+            f"GET /livez HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
+            f"connection: upgrade, close\r\nupgrade: {upgrade}\r\n\r\n".encode()
+        )
+        answer = await asyncio.wait_for(reader.read(65536), 30)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")

@@ -1,0 +1,101 @@
+"""HTTP/1.1 as the door reads it: uvicorn's protocol on httptools (llhttp), with the bounds that it lacks.
+
+The parser keeps what it was given of a head until the head is complete, and nothing ends a client that never completes
+it: size, time and the number of connections are bounded here.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from workers.gateway.problems import Problem
+
+MOST_HEADERS = 32 * 1024
+"""Bytes that the headers of a request may hold."""
+HEAD_SECONDS = 10.0
+"""How long a connection may take to bring the head of a request."""
+MOST_CONNECTIONS = 512
+"""Connections that are open at a time; one more is told to come again."""
+_CROWDED_SECONDS = 1.0
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. What it cannot read, or not in time, is answered with problem details and ends it."""
+
+    _in_head = True
+    _head_bytes = 0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Begin to wait for a head, unless there are too many of us."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            sentence = "too many connections are open: send it again in a moment"
+            self._end(Problem(HTTPStatus.SERVICE_UNAVAILABLE, sentence, after=_CROWDED_SECONDS))
+            return
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; end the connection when the head is too large, or begin to wait for the rest of it."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if not self._in_head or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MOST_HEADERS:
+            self._end(too_large())
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def on_message_begin(self) -> None:
+        """Read a head."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        """Read a body."""
+        self._in_head = False
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours says it for people
+        """Answer what is no HTTP."""
+        self._end(Problem(HTTPStatus.BAD_REQUEST, "this is not HTTP/1.1 as RFC 9112 has it: look at your client"))
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if self._in_head:
+            sentence = f"the headers did not arrive in {HEAD_SECONDS:g} s"
+            self._end(Problem(HTTPStatus.REQUEST_TIMEOUT, sentence))
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _end(self, problem: Problem) -> None:
+        """Answer, unless an answer is under way already, and close."""
+        self._stop_waiting()
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_raw(problem))
+        self.transport.close()
+
+
+def too_large() -> Problem:
+    """Return the answer to headers that are too large."""
+    return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the headers hold more than {MOST_HEADERS >> 10} KiB")
+
+
+def _raw(problem: Problem) -> bytes:
+    answer = problem.response()
+    headers: list[tuple[bytes, Any]] = [*answer.raw_headers, (b"connection", b"close")]
+    lines = (name + b": " + value + b"\r\n" for name, value in headers)
+    return STATUS_LINE[problem.status] + b"".join(lines) + b"\r\n" + bytes(answer.body)
