@@ -13,6 +13,7 @@ from typing import Any, Self
 from workers.adapters.key_sets import fetch_key_set
 from workers.app.connecting import open_bus
 from workers.app.environment import overlay, world_environment
+from workers.app.local_repository import with_local_repository
 from workers.app.shell import door_login
 from workers.bus.rooms import all_wirings
 from workers.bus.topology.identities import ensure_identities
@@ -30,6 +31,7 @@ from workers.local.children import Child
 from workers.local.folder import FolderError, WorldFolder
 from workers.local.google import GoogleServices, ServedRegistry
 from workers.local.nats import NatsServer, NatsServerError
+from workers.local.oidc import OidcIssuers
 from workers.local.registry import Announce, Registry
 from workers.local.rest import GoogleRest
 from workers.local.seed import Seeded, SeedError, seed, seeded
@@ -38,7 +40,7 @@ from workers.redaction import conceal
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
-PORTS = ("nats", "http", "grpc", "google_rest", "google_grpc", "registry")
+PORTS = ("nats", "http", "grpc", "google_rest", "google_grpc", "registry", "oidc")
 _WATCH, _LONGEST_WATCH = 0.2, 10.0
 """Seconds between looks at nats-server."""
 REGISTRY_USER = "oauth2accesstoken"
@@ -128,6 +130,9 @@ class World:
             registry = Registry(files, credentials={REGISTRY_USER: token}, announce=self._announcer(ports, token))
             await registry.start(ports["registry"])
             self._stack.push_async_callback(registry.stop)
+            issuers = OidcIssuers(self.folder.root / "oidc", token=token)
+            await issuers.start(ports["oidc"])
+            self._stack.push_async_callback(issuers.stop)
         except (OSError, RuntimeError) as error:
             raise Unavailable(f"the local clouds did not start: {error}") from error
         self.names = await seed(ports["google_rest"], token, self.project)
@@ -145,6 +150,7 @@ class World:
         self._stack.push_async_callback(connection.close)
         through = doors(all_wirings().values())
         policy = read_policy(settings.principals).within(through).with_principal(self._newcomer(through))
+        policy = with_local_repository(policy, self.endpoints)
         door, rpc = Door(connection, policy, fetch_key_set), RpcDoor(connection)
         await door.start(ports["http"])
         self._stack.push_async_callback(door.stop)
@@ -180,6 +186,7 @@ class World:
             "google_rest": f"http://127.0.0.1:{ports['google_rest']}",
             "google_grpc": f"127.0.0.1:{ports['google_grpc']}",
             "registry": registry,
+            "oidc": f"http://127.0.0.1:{ports['oidc']}",
             "registry_user": REGISTRY_USER,
             "project": self.project,
             "location": names.location,

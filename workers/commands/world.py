@@ -67,6 +67,7 @@ def describe(world: "World") -> None:
         "Google, REST": endpoints["google_rest"],
         "Google, gRPC": endpoints["google_grpc"],
         "registry": endpoints["registry"],
+        "CI identities (OIDC)": endpoints["oidc"],
         "access token": f"{endpoints['token']} (registry user: {endpoints['registry_user']})",
         "project": endpoints["project"],
         "attestor": names.attestor,

@@ -7,6 +7,7 @@
     DIR/token            the local access token, 0600
     DIR/identities/door.key   the local API key of the door, 0600
     DIR/identities/      one nkey seed per bus identity, 0600
+    DIR/oidc             the private keys of the local issuers, 0600
     DIR/nats, google, registry, logs
 
 A lock falls with its process, even by kill -9: endpoints count only while the process that wrote them holds the lock.
