@@ -9,10 +9,13 @@ from schemas.echoes import EchoAnswered, EchoRequested
 from schemas.events import Event
 from schemas.github import GithubPackagePublished, GithubPushed
 from schemas.images import ImageAttested, ImagePushed
+from schemas.occurrences import OccurrenceCreated
+from schemas.scans import ScanRequested
 from schemas.tenants import TenantOffboarded, TenantOnboarded
 
 EVENTS: tuple[type[Event], ...] = (
     *(ImagePushed, ImageAttested),
+    *(OccurrenceCreated, ScanRequested),
     *(AttestorRotate, AttestorRotated, AttestationRequested),
     *(GithubPushed, GithubPackagePublished),
     *(TenantOnboarded, TenantOffboarded, CertificateExpiring),

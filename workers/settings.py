@@ -15,6 +15,7 @@ from workers.registries import RegistryAccess
 from workers.retention import Retention
 from workers.rotation import RotationPace
 from workers.signing import SigningRules
+from workers.subscriptions import Subscriptions
 
 
 def _upper(value: Any) -> Any:
@@ -58,6 +59,9 @@ class Settings(BaseSettings):
     github: Annotated[GithubSettings, NoDecode] = GithubSettings()
     """GitHub: the webhook's secrets, the App, and which files mean which events: a JSON object, or the path of a JSON
     file that holds it. `workers/github_rules.py` describes every field."""
+    feeds: Annotated[Subscriptions, NoDecode] = Subscriptions()
+    """The Pub/Sub subscriptions that the bridge carries to the bus, and what their messages become: a JSON list, or the
+    path of a JSON file that holds it; `workers/subscriptions.py` describes every field."""
     google_endpoint: str | None = None
     """HOST:PORT of a plain-text gRPC endpoint for all Google services (the local world); unset means Google."""
     google_token: str | None = None

@@ -8,6 +8,7 @@ from typing import Any, Self
 from schemas.envelope import Envelope
 from workers.adapters.clock import SystemClock
 from workers.adapters.secrets import read_secret
+from workers.bridge.mapping import Mappings
 from workers.bus.wiring import Wiring
 from workers.failures import Invalid, SealaneError
 from workers.ports import (
@@ -52,6 +53,7 @@ class Clouds:
             Attestors: self._attestors,
             ImageInventory: self._image_inventory,
             Images: self._images,
+            Mappings: self._mappings,
             Notes: self._notes,
             Policies: self._policies,
             SigningKeys: self._signing_keys,
@@ -116,6 +118,9 @@ class Clouds:
         images = OciImages(self._settings.registries, google_token=token)
         self._stack.push_async_callback(images.close)
         return images
+
+    async def _mappings(self) -> Any:
+        return Mappings(self._settings.feeds)
 
     async def _signing_keys(self) -> Any:
         from workers.adapters.keys.routing import RoutedSigningKeys  # noqa: PLC0415 - only where a port needs it

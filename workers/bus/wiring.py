@@ -55,6 +55,16 @@ class Wiring:
         return tuple(event.event_type for event in self.consumes)
 
     @property
+    def pulled_types(self) -> tuple[str, ...]:
+        """The types consumed that are events of the bus, and so come by a durable of its stream."""
+        return tuple(event.event_type for event in self.consumes if event.door != "feed")
+
+    @property
+    def fed(self) -> type[Event] | None:
+        """What it consumes that comes from feeds, outside the bus; None if nothing does."""
+        return next((event for event in self.consumes if event.door == "feed"), None)
+
+    @property
     def emitted_types(self) -> tuple[str, ...]:
         """The CloudEvents types emitted."""
         return tuple(event.event_type for event in self.emits)

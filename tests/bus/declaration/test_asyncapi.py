@@ -61,7 +61,7 @@ def test_every_worker_has_its_channels(api: dict[str, Any]) -> None:
     """What it consumes and emits, its retries, schedules, dead letters and progress, each with its stream."""
     assert api["asyncapi"] == "3.0.0"
     for name, wiring in all_wirings().items():
-        for event_type in wiring.consumed_types:
+        for event_type in wiring.pulled_types:
             channel = api["channels"][f"{name}.{event_type}"]
             assert (channel["address"], channel["x-jetstream"]["durable"]) == (event_type, name)
             assert api["operations"][f"{name}.{event_type}"]["action"] == "receive"

@@ -10,9 +10,11 @@ from importlib.metadata import version
 from typing import Any
 
 from faststream.specification import AsyncAPI
+from pydantic import BaseModel
 
 from schemas.catalogue import CATALOGUE, example_of
 from schemas.envelope import Envelope
+from schemas.events import Event
 from schemas.progress import ProgressMessage
 from workers.bus.declaration.declared import declare
 from workers.bus.rooms import all_wirings
@@ -43,10 +45,12 @@ def document(wirings: Mapping[str, Wiring] | None = None) -> dict[str, Any]:
     _name_server(found)
     schemas = found["components"].setdefault("schemas", {})
     schemas |= {"CloudEventHeaders": _event_headers(), "DeadLetterHeaders": _dead_headers()}
-    schemas |= _progress_schemas()
+    schemas |= _schemas_of(ProgressMessage)
     for message in found["components"].setdefault("messages", {}).values():
         _complete_message(message)
     for wiring in wirings.values():
+        if wiring.fed is not None:
+            schemas |= _schemas_of(wiring.fed)
         _complete_channels(found, wiring)
         _add_channels(found, wiring)
     return found
@@ -91,7 +95,7 @@ def _complete_channels(found: dict[str, Any], wiring: Wiring) -> None:
         "attempts": card.attempts,
         "concurrency": card.concurrency,
     }
-    for event_type in wiring.consumed_types:
+    for event_type in wiring.pulled_types:
         found["channels"][f"{wiring.name}.{event_type}"]["x-jetstream"] = consumer
     for event_type in wiring.emitted_types:
         found["channels"][f"{wiring.name}.emits.{event_type}"]["x-jetstream"] = {"stream": EVENTS}
@@ -99,7 +103,8 @@ def _complete_channels(found: dict[str, Any], wiring: Wiring) -> None:
 
 def _add_channels(found: dict[str, Any], wiring: Wiring) -> None:
     name = wiring.name
-    consumed = [found["components"]["messages"][f"{name}.{kind}.SubscribeMessage"] for kind in wiring.consumed_types]
+    consumed = [found["components"]["messages"][f"{name}.{kind}.SubscribeMessage"] for kind in wiring.pulled_types]
+    consumed += [_fed_message(wiring.fed)] if wiring.fed is not None else []
     retries = {"stream": retry_stream(name), "durable": name}
     dead = [message | {"headers": {"$ref": "#/components/schemas/DeadLetterHeaders"}} for message in consumed]
     said = {
@@ -178,6 +183,16 @@ def _dead_headers() -> dict[str, Any]:
     }
 
 
-def _progress_schemas() -> dict[str, Any]:
-    schema = ProgressMessage.model_json_schema(ref_template="#/components/schemas/{model}")
-    return {**schema.pop("$defs", {}), "ProgressMessage": schema}
+def _fed_message(event: type[Event]) -> dict[str, Any]:
+    """Describe what comes from feeds, and is on the bus only when it was given up or is replayed."""
+    return {
+        "title": event.__name__,
+        "contentType": "application/json",
+        "headers": {"$ref": "#/components/schemas/CloudEventHeaders"},
+        "payload": {"$ref": f"#/components/schemas/{event.__name__}"},
+    }
+
+
+def _schemas_of(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs", {}), model.__name__: schema}

@@ -46,13 +46,13 @@ def declare(wirings: Mapping[str, Wiring], ports: Mapping[str, Ports] | None = N
                 title=f"{name}.emits.{event.event_type}",
                 description=_meaning(event),
             )
-        for event in wiring.consumes:
+        for event in (event for event in wiring.consumes if event is not wiring.fed):
             subscriber = declared.broker.subscriber(
                 event.event_type,
                 stream=stream,
                 durable=name,
                 pull_sub=PullSub(batch_size=1),
-                config=ConsumerConfig(filter_subjects=sorted(wiring.consumed_types)),
+                config=ConsumerConfig(filter_subjects=sorted(wiring.pulled_types)),
                 decoder=_decoder(event),
                 no_reply=True,
                 title=f"{name}.{event.event_type}",

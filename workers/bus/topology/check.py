@@ -53,7 +53,7 @@ def refusal(wiring: Wiring, drifts: list[Drift]) -> str:
 def needed_streams(wiring: Wiring) -> tuple[Stream, ...]:
     """Declare the streams that a worker touches, with the fields and the subjects that it relies on."""
     name = wiring.name
-    events = sorted({*wiring.consumed_types, *wiring.emitted_types})
+    events = sorted({*wiring.pulled_types, *wiring.emitted_types})
     subjects: dict[str, list[str] | None] = {
         EVENTS: events,
         retry_stream(name): None,

@@ -33,8 +33,6 @@ PROVISIONER = "provisioner"
 OPERATOR = "operator"
 GATEWAY = "gateway"
 BRIDGE = "bridge"
-_BRIDGED = ("image.pushed", "occurrence.created", "scan.requested")
-"""What the bridge carries as long as its room does not say so itself."""
 _READ = (EVENTS, PROGRESS, DEAD)
 _LEDGER = (f"$KV.{LEDGER.removeprefix('KV_')}.>", f"$JS.API.STREAM.MSG.GET.{LEDGER}")
 
@@ -65,7 +63,6 @@ def derive(wirings: Iterable[Wiring]) -> dict[str, Permissions]:
         PROVISIONER: _provisioner(),
         OPERATOR: _operator(workers),
         GATEWAY: _gateway(workers),
-        BRIDGE: _bridge(),
     }
     return found | {identity_of(wiring.name): _worker(wiring) for wiring in workers}
 
@@ -130,14 +127,6 @@ def _claims(wiring: Wiring) -> list[str]:
         return []
     bucket = claims_stream(wiring.name)
     return [f"$KV.{bucket.removeprefix('KV_')}.>", f"$JS.API.STREAM.MSG.GET.{bucket}"]
-
-
-def _bridge() -> Permissions:
-    types = [event_type for event_type in _BRIDGED if event_type in CATALOGUE]
-    return Permissions(
-        publish=(inbox(BRIDGE), *types, "progress.bridge.>", f"$JS.API.STREAM.INFO.{EVENTS}"),
-        subscribe=(inbox(BRIDGE),),
-    )
 
 
 def doors(workers: Iterable[Wiring]) -> tuple[str, ...]:

@@ -109,10 +109,10 @@ def topology(wirings: Iterable[Wiring], retention: Retention) -> Topology:
 
 
 def consumers(wiring: Wiring) -> tuple[Consumer, ...]:
-    """Declare a worker's durables: what it consumes, its retries and replays, its ticks."""
+    """Declare a worker's durables: what it consumes of the bus, its retries and replays, its ticks."""
     found = [_consumer(wiring, retry_stream(wiring.name), [f"retry.{wiring.name}.>"])]
-    if wiring.consumes:
-        found.append(_consumer(wiring, EVENTS, sorted(wiring.consumed_types)))
+    if wiring.pulled_types:
+        found.append(_consumer(wiring, EVENTS, sorted(wiring.pulled_types)))
     if wiring.card.tick:
         found.append(_consumer(wiring, CRON, [f"tick.{wiring.name}"]))
     return tuple(found)

@@ -1,0 +1,145 @@
+"""The subscriptions that the bridge carries to the bus, and what their messages become: data, part of the settings.
+
+A mapping is a list of cases, tried in order; the first whose `when` holds counts. A case either emits an event, whose
+fields are expressions, or ignores the message, knowingly, with a reason. A message that no case is about becomes a
+dead letter: nobody has thought of it. Expressions are JMESPath (`workers/expressions.py`) over
+
+    {"data": …, "attributes": {…}, "messageId": "…", "publishTime": "…", "orderingKey": "…", "subscription": "…"}
+
+where `data` is the body as `body` says: `json` (what its JSON holds), `text`, or `none` (null, whatever it is).
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from schemas.feeds import SUBSCRIPTION_PATTERN
+
+_MODEL = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+def _readable(text: str) -> str:
+    from workers.expressions import compiled  # noqa: PLC0415 - only where somebody wrote a mapping
+
+    compiled(text)
+    return text
+
+
+Expression = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_readable)]
+
+
+class Case(BaseModel):
+    """What becomes of messages of one kind."""
+
+    model_config = _MODEL
+
+    when: Annotated[Expression | None, Field(examples=["data.action == 'DELETE'"])] = None
+    """What must hold for the case to be tried; always, when left out."""
+    emit: Annotated[
+        Literal["image.pushed", "occurrence.created", "scan.requested"] | None, Field(examples=["image.pushed"])
+    ] = None
+    """The type of event that the message becomes."""
+    fields: Annotated[dict[str, Expression], Field(examples=[{"image": "data.tag"}])] = Field(default_factory=dict)
+    """The fields of the event, each an expression; what is null is left out."""
+    ignore: Annotated[str | None, Field(min_length=1, max_length=255, examples=["an image was deleted"])] = None
+    """Why such a message becomes no event."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.emit is None) == (self.ignore is None):
+            raise ValueError("a case says either `emit`, an event, or `ignore`, a reason")
+        if self.ignore is not None and self.fields:
+            raise ValueError("a case that ignores has no `fields`")
+        return self
+
+
+class Mapping(BaseModel):
+    """What the messages of a subscription become."""
+
+    model_config = _MODEL
+
+    body: Literal["json", "text", "none"] = "json"
+    """How the body is read."""
+    cases: Annotated[tuple[Case, ...], Field(strict=False, min_length=1, max_length=100)]
+    """The cases, in order."""
+
+
+class Subscription(BaseModel):
+    """One subscription that the bridge carries."""
+
+    model_config = _MODEL
+
+    subscription: Annotated[
+        str, StringConstraints(pattern=SUBSCRIPTION_PATTERN), Field(examples=["projects/acme/subscriptions/gcr-bridge"])
+    ]
+    """Its resource name."""
+    mapping: Annotated[Literal["gcr", "occurrences", "scans"] | Mapping, Field(examples=["gcr"])]
+    """`gcr` (Artifact Registry), `occurrences` (Artifact Analysis), `scans` (a scheduler's topic), or one of your own:
+    `{"body": "json", "cases": [{"when": …, "emit": …, "fields": {…}}, …]}`."""
+    most: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    """Messages that are held at once in one process."""
+
+
+class Subscriptions(BaseModel):
+    """All subscriptions. Read from a list, its JSON text, or the path of a JSON file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+    subscriptions: tuple[Subscription, ...] = ()
+    """The subscriptions; none means that nothing is carried."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = _parsed(value)
+        if isinstance(value, dict):
+            value = value.get("subscriptions", ())
+        if not isinstance(value, list | tuple):
+            raise ValueError('the feeds are not a list: write [{"subscription": …, "mapping": …}, …]')  # noqa: TRY004 - pydantic reports ValueError with its place, a TypeError ends the process
+        return {"subscriptions": tuple(_subscription(number, item) for number, item in enumerate(value, start=1))}
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        names = [one.subscription for one in self.subscriptions]
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{doubled[0]} is listed twice: a subscription has one mapping")
+        return self
+
+
+def _parsed(text: str) -> Any:
+    if not text.strip():
+        return []
+    where = "the feeds"
+    if text.lstrip()[0] not in "[{":
+        where = f"the feeds in {text}"
+        try:
+            text = Path(text.removeprefix("file://")).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{where} cannot be read: {error}") from None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} are not JSON: {error}") from None
+
+
+def _subscription(number: int, item: Any) -> Subscription:
+    if isinstance(item, Subscription):
+        return item
+    try:
+        return Subscription.model_validate(item)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "entry"
+        said = str(first["msg"]).removeprefix("Value error, ")
+        raise ValueError(f"feed {number}, field {field!r}: {said}") from None
