@@ -34,8 +34,8 @@ DECLARED: Mapping[str, type[Event]] = {
     event.event_type: event for event in (TenantOnboarded, TenantOffboarded, CertificateExpiring)
 }
 """What a path may mean, by type."""
-_GIVEN = frozenset({"repository_id", "repository", "ref", "commit", "change", "paths", "more_paths"})
-"""Fields that a push itself fills."""
+_FILLED = frozenset({"tenant", "certificate"})
+"""Fields that the names of a pattern fill; a push itself fills the others."""
 _NAME = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _TOKEN = re.compile(r"\{([a-z][a-z_]{0,30})\}|(\*)|([A-Za-z0-9._@+=,-]+)")
 _PLACE = re.compile(r"\{([a-z][a-z_]{0,30})\}")
@@ -130,7 +130,7 @@ class PathRule(BaseModel):
         if kind is None:
             raise ValueError(f"no path can mean {self.event!r}: write one of {', '.join(DECLARED)}")
         names = set(self.expression.groupindex)
-        free = set(kind.model_fields) - _GIVEN
+        free = _FILLED & set(kind.model_fields)
         for field, template in self.fields.items():
             if field not in free:
                 raise ValueError(f"fields: {self.event} has no field {field!r} that a rule may fill")
@@ -182,8 +182,7 @@ class PathRule(BaseModel):
         if found is None:
             return None
         names = found.groupdict()
-        kind = DECLARED[self.event]
-        own = {name: value for name, value in names.items() if name in kind.model_fields and name not in _GIVEN}
+        own = {name: value for name, value in names.items() if name in _FILLED & set(DECLARED[self.event].model_fields)}
         return own | {
             field: _PLACE.sub(lambda place: names[place[1]], template) for field, template in self.fields.items()
         }
@@ -227,8 +226,9 @@ class GithubSettings(BaseModel):
     """Whose published container packages are pushed images."""
     package_hosts: Annotated[tuple[Host, ...], Field(strict=False)] = ("ghcr.io",)
     """The registries in which such packages are."""
-    redeliveries: Annotated[int, Field(ge=0, le=100)] = 5
-    """How often a failed delivery is asked for again, at most."""
+    redeliveries: Annotated[int, Field(ge=0, le=100)] = 12
+    """How often a failed delivery is asked for again, at most, ever less often: 12 times take two days of the three
+    for which GitHub keeps it."""
 
     @model_validator(mode="before")
     @classmethod

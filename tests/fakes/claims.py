@@ -19,6 +19,7 @@ class Entry:
     attempt: int = 0
     step: str | None = None
     result: Json | None = None
+    kept: Json | None = None
 
 
 class FakeLease:
@@ -28,6 +29,7 @@ class FakeLease:
         self.entry = entry
         self.attempt = entry.attempt
         self.step = entry.step
+        self.kept = entry.kept
         self.seconds = seconds
 
     @property
@@ -44,6 +46,12 @@ class FakeLease:
         if self.entry.owner is not self:
             raise LeaseLost("somebody else holds this claim now")
         self.entry.step = step
+
+    async def keep(self, value: Json) -> None:
+        """Leave something for the next holder, if the claim is still ours."""
+        if self.entry.owner is not self:
+            raise LeaseLost("somebody else holds this claim now")
+        self.entry.kept = self.kept = value
 
 
 class FakeClaims:

@@ -27,6 +27,8 @@ class Lease(Protocol):
     """1 when nobody tried this before."""
     step: str | None
     """The last step that an earlier holder marked; None when nobody marked one."""
+    kept: Json | None
+    """What an earlier holder left for the next one, however long ago; None when nobody did."""
 
     @property
     def taken_over(self) -> bool:
@@ -37,6 +39,9 @@ class Lease(Protocol):
 
     async def mark(self, step: str) -> None:
         """Write down how far we are, before doing it. Raises LeaseLost."""
+
+    async def keep(self, value: Json) -> None:
+        """Leave something for the next holder, at most 64 KiB, in place of what was left before. Raises LeaseLost."""
 
 
 class Claims(Protocol):

@@ -166,6 +166,36 @@ async def test_a_lease_that_ended_well_begins_anew(join: Join) -> None:
         assert (lease.attempt, lease.taken_over, lease.step) == (1, False, None)
 
 
+async def test_what_a_holder_keeps_is_there_for_every_later_one(join: Join, provisioned: Connection) -> None:
+    """Neither the end of the block nor a failure forgets it, and it never expires."""
+    one, two = await join("one"), await join("two")
+    async with one.lease("place") as lease:
+        assert lease.kept is None
+        await lease.keep({"seen": "1"})
+        assert lease.kept == {"seen": "1"}
+    with pytest.raises(PermanentError):
+        async with two.lease("place") as lease:
+            assert lease.kept == {"seen": "1"}
+            await lease.keep({"seen": "2"})
+            raise PermanentError("boom")
+
+    async with one.lease("place") as lease:
+        assert (lease.kept, lease.step) == ({"seen": "2"}, None)
+    assert await _ttl(provisioned, "place") is None
+    with pytest.raises(LeaseLost):
+        await lease.keep({"seen": "too late"})
+
+
+async def test_too_much_is_not_kept(join: Join) -> None:
+    """More than 64 KiB is refused, and what was kept stays."""
+    claims = await join("one")
+    async with claims.lease("place") as lease:
+        await lease.keep({"seen": "1"})
+        with pytest.raises(Invalid, match="65"):
+            await lease.keep({"seen": "x" * 65_536})
+        assert lease.kept == {"seen": "1"}
+
+
 async def test_after_the_block_a_lease_is_worth_nothing(join: Join) -> None:
     """Who keeps the lease beyond its block can do nothing with it."""
     claims = await join("one")

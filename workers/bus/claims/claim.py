@@ -43,6 +43,8 @@ class Claim(BaseModel):
     """Seconds for which the holder may be silent."""
     result: dict[str, Any] | None = None
     """What the work returned."""
+    kept: dict[str, Any] | None = None
+    """What a holder left for the next one; a claim that keeps something never expires."""
 
 
 def encode_key(key: str) -> str:

@@ -83,6 +83,7 @@ class HeldLease:
     def __init__(self, bucket: ClaimsBucket, claim: Claim, revision: int, sent_at: float) -> None:
         self.attempt = claim.attempt
         self.step = claim.step
+        self.kept: Json | None = claim.kept
         self._bucket = bucket
         self._claim = claim
         self._revision = revision
@@ -105,6 +106,12 @@ class HeldLease:
     async def mark(self, step: str) -> None:
         """See workers.ports.Lease."""
         await self.write({"step": step})
+
+    async def keep(self, value: Json) -> None:
+        """See workers.ports.Lease. Raises also Invalid when it is no JSON or larger than 64 KiB."""
+        kept = _as_json(self._claim.key, value)
+        await self.write({"kept": kept})
+        self.kept = kept
 
     async def end(self, change: Mapping[str, Any], *, ttl: timedelta | None, patience: float | None = None) -> None:
         """Write the last change; nothing is written after it. Raises LeaseLost, Unavailable."""
@@ -197,9 +204,10 @@ class NatsClaims:
         async with self._renewed(held):
             async with self._given_back_on_failure(held):
                 yield held
-            # Over: the next holder begins anew, and nothing needs to be kept.
+            # Over: the next holder begins anew, and unless this one left something, nothing needs to be kept.
+            ttl = self._done_ttl if held.kept is None else None
             with suppress(LeaseLost):
-                await held.end({"state": "released", "attempt": 0, "step": None}, ttl=self._done_ttl)
+                await held.end({"state": "released", "attempt": 0, "step": None}, ttl=ttl)
 
     async def _take(self, key: str, *, remembered: bool) -> HeldLease | Claim:
         """Wait until the key is free or silent for a lease, and take it; or return the claim that holds a result."""
@@ -233,6 +241,7 @@ class NatsClaims:
             since=datetime.now(UTC),
             renewed=datetime.now(UTC),
             lease=self._lease,
+            kept=None if found is None else found.kept,
         )
         sent_at = time.monotonic()
         try:
