@@ -19,7 +19,7 @@ from workers.gateway.principals import Principal
 from workers.gateway.problems import Problem, shown
 from workers.gateway.tokens import Bearer
 
-_RUN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+RUN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SOON, _AWAY_SECONDS = 1.0, 5.0
 
 
@@ -37,14 +37,16 @@ class RunsDoor:
         """Answer GET /runs/{run}."""
         try:
             bearer = await self._caller(request)
-            return await self._show(bearer.principal, request.path_params["run"])
+            run = await self.seen(bearer.principal, request.path_params["run"])
+            return JSONResponse(run_record(run), headers={"cache-control": "no-store"})
         except Problem as problem:
             return problem.response()
         except SealaneError as error:
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS).response()
 
-    async def _show(self, principal: Principal, name: str) -> Response:
-        if not _RUN.fullmatch(name):
+    async def seen(self, principal: Principal, name: str) -> Run:
+        """Return a run that a principal may see. Raises Problem: 400, 404; and Unavailable."""
+        if not RUN.fullmatch(name):
             raise Problem(HTTPStatus.BAD_REQUEST, f"{shown(name)} is not the id of a run: send the `run` of a receipt")
         run = await read_run(self._connection, name, self._consumers)
         if not await self._brought(principal, run):
@@ -54,7 +56,7 @@ class RunsDoor:
                 f"nothing is heard of a run {name} of yours yet, or not any more: ask again, or look at its receipt",
                 after=_SOON,
             )
-        return JSONResponse(run_record(run), headers={"cache-control": "no-store"})
+        return run
 
     async def _brought(self, principal: Principal, run: Run) -> bool:
         """Whether the event which opened a run is stored with this principal as its actor."""

@@ -99,6 +99,10 @@ class Run:
             _keep_clearest(heard.emitted, event)
         self._note(key)
 
+    def heard(self, message: ProgressMessage) -> bool:
+        """Whether anything was merged of what a worker says of an event."""
+        return (_key(message.event), message.worker) in self._heard
+
     def branches(self) -> list[Branch]:
         """Return every branch in the order in which they were first heard of, those still queued at the end."""
         return [self._branch(*pair) for pair in sorted(self._states, key=self._place)]
