@@ -16,14 +16,16 @@ from starlette.responses import JSONResponse, Response
 
 from schemas.catalogue import CATALOGUE
 from schemas.identity import digest_of
+from workers.bus.claims.ledger import Ledger
 from workers.bus.doors.entrance import Entered, Entry, check, check_size, enter_all
 from workers.bus.topology.streams import HEADROOM
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.publisher import Publisher, Refused
-from workers.failures import Invalid, Mismatch, SealaneError, TemporaryError
+from workers.failures import Invalid, Mismatch, SealaneError, TemporaryError, Unavailable
 from workers.gateway.callers import Callers
 from workers.gateway.keysets import FetchKeys, KeySets
-from workers.gateway.limits import BoundTokens, Rates
+from workers.gateway.limits import Rates, UsedTokens
+from workers.gateway.metrics import PRINCIPAL, DoorMetrics
 from workers.gateway.openapi import document
 from workers.gateway.principals import Grant, Policy, Principal
 from workers.gateway.problems import Problem, forbidden, shown
@@ -39,27 +41,30 @@ PATIENCE = 8.0
 """Seconds that a caller waits for the bus before it is asked to come again."""
 _BUSY_SECONDS, _AWAY_SECONDS = 1.0, 5.0
 _DENIALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_WRONG = ("claim", "attribute", "field")
+"""The members of a denial that say what was wrong."""
 
 
 class EventsDoor:
-    """Lets events in. `await start()` before, `await close()` after."""
+    """Lets events in, through a publisher whose patience is PATIENCE. `ledger` is what all replicas remember."""
 
-    def __init__(self, connection: Connection, policy: Policy, fetch_keys: FetchKeys) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        publisher: Publisher,
+        ledger: Ledger,
+        policy: Policy,
+        fetch_keys: FetchKeys,
+        metrics: DoorMetrics,
+    ) -> None:
         self._connection = connection
-        self._publisher = Publisher(connection, timeout=PATIENCE)
+        self._publisher = publisher
         self._policy = policy
         self._callers = Callers(policy, Tokens(policy, KeySets(fetch_keys)))
-        self._rates = Rates()
-        self._bound = BoundTokens()
+        self._rates = Rates(ledger)
+        self._used = UsedTokens(ledger)
+        self._metrics = metrics
         self._working = 0
-
-    async def start(self) -> None:
-        """Begin to hear what the bus answers."""
-        await self._publisher.start()
-
-    async def close(self) -> None:
-        """Stop; what is still unanswered fails."""
-        await self._publisher.close()
 
     async def post(self, request: Request) -> Response:
         """Answer POST /events."""
@@ -87,34 +92,41 @@ class EventsDoor:
         """Return who calls. Raises Problem; a denial is in the log, with the claims and without the token."""
         given = request.headers.getlist("authorization")
         try:
-            return await self._callers.caller(", ".join(given))
+            bearer = await self._callers.caller(", ".join(given))
         except Problem as problem:
-            _tell(problem, "nobody we know")
+            self._tell(problem, "nobody we know")
             raise
+        request.scope[PRINCIPAL] = bearer.principal.name
+        return bearer
 
     async def _take(self, request: Request) -> Response:
         _bounded(request)
         bearer = await self.caller(request)
         try:
-            self._pay(bearer.principal, 1)
+            await self._pay(bearer.principal, 1)
             media = media_type(request)
             body = await body_of(request, self._connection.client.max_payload - HEADROOM)
             brought = events_of(media, request.headers.items(), body)
             batch = media == BATCH_CONTENT_TYPE
             places = [{"index": index} if batch else {} for index in range(len(brought))]
             entries = [self._entry(bearer.principal, *one) for one in zip(brought, places, strict=True)]
-            self._bind(bearer, entries)
+            await self._bind(bearer, entries)
             if len(entries) > 1:
-                self._pay(bearer.principal, len(entries) - 1)
+                await self._pay(bearer.principal, len(entries) - 1)
+        except Unavailable as error:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS) from None
         except Problem as problem:
             problem.evidence = told(bearer.claims)
-            _tell(problem, bearer.principal.name)
+            self._tell(problem, bearer.principal.name)
             raise
         outcomes = await enter_all(self._connection, self._publisher, entries)
+        for outcome in outcomes:
+            if isinstance(outcome, Entered):
+                self._metrics.events[outcome.entry.envelope.type, bearer.principal.name] += 1
         return _answer(entries, outcomes, batch=batch)
 
-    def _pay(self, principal: Principal, count: int) -> None:
-        wait = self._rates.take(principal, count)
+    async def _pay(self, principal: Principal, count: int) -> None:
+        wait = await self._rates.take(principal, count)
         if wait:
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -146,15 +158,24 @@ class EventsDoor:
         carried = {name: getattr(envelope, name) for name in ("time", "traceparent", "tracestate")}
         return replace(found, envelope=replace(found.envelope, **carried))
 
-    def _bind(self, bearer: Bearer, entries: Sequence[Entry]) -> None:
+    async def _bind(self, bearer: Bearer, entries: Sequence[Entry]) -> None:
         """Use a token for the events that it was used for first, and for nothing else: so a retry works."""
         token_id = bearer.claims.get("jti")
         if not isinstance(token_id, str):
             return
         use = digest_of("use", *sorted(entry.envelope.message_id for entry in entries))
-        expires = bearer.claims["exp"]
-        if not self._bound.bind(digest_of("token", str(bearer.claims["iss"]), token_id), use, float(expires)):
+        token = digest_of("token", str(bearer.claims["iss"]), token_id)
+        if not await self._used.bind(token, use, float(bearer.claims["exp"])):
             raise forbidden("this token was used for another event: get one for each request", claim="jti")
+
+    def _tell(self, problem: Problem, who: str) -> None:
+        """Log and count a denial: who it was, what was denied, and the claims; never what proved them."""
+        if problem.status not in _DENIALS:
+            return
+        wrong = next((str(problem.members[name]) for name in _WRONG if name in problem.members), "token")
+        self._metrics.denials[wrong] += 1
+        claims = safe(json.dumps(dict(problem.evidence)))
+        log.warning("denied (%d) to %s: %s; claims %s", problem.status, who, safe(problem.detail), claims)
 
 
 def _bounded(request: Request) -> None:
@@ -214,10 +235,3 @@ def _answer(entries: Sequence[Entry], outcomes: Sequence[Entered | SealaneError]
 def _receipt(entry: Entry) -> dict[str, str]:
     envelope = entry.envelope
     return {"type": envelope.type, "source": envelope.source, "id": envelope.id, "run": envelope.run}
-
-
-def _tell(problem: Problem, who: str) -> None:
-    """Log a denial: who it was, what was denied, and the claims; never what proved them."""
-    if problem.status in _DENIALS:
-        claims = safe(json.dumps(dict(problem.evidence)))
-        log.warning("denied (%d) to %s: %s; claims %s", problem.status, who, safe(problem.detail), claims)

@@ -1,18 +1,22 @@
 """What is alive, asked anew each time: a round trip through the bus, its streams, and how far the workers are."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from workers.bus.judgement.line import read_line
-from workers.bus.rooms import cards
+from workers.bus.rooms import all_wirings
 from workers.bus.topology.fullness import alarm
-from workers.bus.topology.streams import DEAD, EVENTS, LINES, PROGRESS, retry_stream
+from workers.bus.topology.streams import DEAD, EVENTS, LINES, PROGRESS, consumers
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.jetstream import JetStreamApi
+from workers.bus.wiring import Wiring
 from workers.failures import SealaneError
 
 _PATIENCE = 2.0
+_FRESH = 1.0
 _SHOWN = (EVENTS, PROGRESS, DEAD, LINES)
 
 
@@ -66,19 +70,41 @@ class Health:
         return {"ready": self.ready} | asdict(self)
 
 
+class Readiness:
+    """Whether an event brought here would be stored, for anybody who asks: the bus is asked once in a second at most.
+
+    `clock` is monotonic, in seconds.
+    """
+
+    def __init__(self, connection: Connection, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._connection = connection
+        self._api = JetStreamApi(connection, patience=_PATIENCE)
+        self._clock = clock
+        self._asking = asyncio.Lock()
+        self._asked_at = float("-inf")
+        self._ready = False
+
+    async def ready(self) -> bool:
+        """Return what was found, or find it."""
+        async with self._asking:
+            if self._clock() - self._asked_at >= _FRESH:
+                alive = await self._connection.alive() is not None
+                self._ready = alive and (await _stream(self._api, EVENTS)).problem is None
+                self._asked_at = self._clock()
+            return self._ready
+
+
 async def examine(connection: Connection) -> Health:
     """Ask the bus; what does not answer is said, not raised."""
     round_trip = await connection.alive()
     if round_trip is None:
         silent = "the bus does not answer"
         streams = tuple(StreamState(name, problem=silent) for name in _SHOWN)
-        workers = tuple(WorkerState(card.name, card.summary, problem=silent) for card in cards().values())
+        workers = tuple(WorkerState(one.name, one.card.summary, problem=silent) for one in all_wirings().values())
         return Health(None, streams, workers)
     api = JetStreamApi(connection, patience=_PATIENCE)
     found_streams = await asyncio.gather(*(_stream(api, name) for name in _SHOWN))
-    found_workers = await asyncio.gather(
-        *(_worker(connection, api, card.name, card.summary) for card in cards().values())
-    )
+    found_workers = await asyncio.gather(*(_worker(connection, api, one) for one in all_wirings().values()))
     return Health(round_trip, tuple(found_streams), tuple(sorted(found_workers, key=lambda worker: worker.name)))
 
 
@@ -92,13 +118,14 @@ async def _stream(api: JetStreamApi, name: str) -> StreamState:
     return StreamState(name, messages=info["state"]["messages"], bytes=info["state"]["bytes"], alarm=alarm(info))
 
 
-async def _worker(connection: Connection, api: JetStreamApi, name: str, summary: str) -> WorkerState:
-    lag = pulling = 0
+async def _worker(connection: Connection, api: JetStreamApi, wiring: Wiring) -> WorkerState:
+    name, summary, lag, pulling = wiring.name, wiring.card.summary, 0, 0
     try:
-        for stream in (EVENTS, retry_stream(name)):
-            info = await api.consumer(stream, name)
+        for durable in consumers(wiring):
+            info = await api.consumer(durable.stream, name)
             if info is None:
-                return WorkerState(name, summary, problem=f"no consumer on {stream}: run `sealane streams apply`")
+                missing = f"no consumer on {durable.stream}: run `sealane streams apply`"
+                return WorkerState(name, summary, problem=missing)
             lag += info["num_pending"] + info["num_ack_pending"]
             pulling += info["num_waiting"]
         line, _ = await read_line(connection, name)

@@ -1,22 +1,27 @@
-"""The door over HTTP: /livez, /readyz, and the health page at / for everybody; /events and /runs for principals."""
+"""The door over HTTP: /livez and /readyz for everybody; all else for principals, and for what GitHub signed."""
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import Iterator
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
+from workers.bus.claims.ledger import Ledger
 from workers.bus.rooms import consumers_of
 from workers.bus.transport.connection import Connection
-from workers.gateway.events import EventsDoor
-from workers.gateway.health import examine
+from workers.bus.transport.publisher import Publisher
+from workers.gateway.events import PATIENCE, EventsDoor
+from workers.gateway.health import Readiness
 from workers.gateway.keysets import FetchKeys
-from workers.gateway.page import render
+from workers.gateway.metrics import DoorMetrics, Measured
+from workers.gateway.patience import Patience
 from workers.gateway.principals import Policy
 from workers.gateway.protocol import BoundedProtocol
 from workers.gateway.runs import RunsDoor
@@ -24,8 +29,9 @@ from workers.gateway.runs import RunsDoor
 _NO_STORE = {"cache-control": "no-store"}
 
 
-def application(connection: Connection, events: EventsDoor) -> Starlette:
+def application(connection: Connection, events: EventsDoor, metrics: DoorMetrics) -> ASGIApp:
     """Return the routes of the door, over one bus connection under the identity `gateway`."""
+    readiness = Readiness(connection)
 
     async def livez(_: Request) -> Response:
         # A server that is away is no reason to restart the door; a read loop that ended in silence is.
@@ -33,16 +39,13 @@ def application(connection: Connection, events: EventsDoor) -> Starlette:
         return JSONResponse({"live": alive}, 200 if alive else 503, _NO_STORE)
 
     async def readyz(_: Request) -> Response:
-        health = await examine(connection)
-        return JSONResponse(health.as_json(), 200 if health.ready else 503, _NO_STORE)
+        ready = await readiness.ready()
+        return JSONResponse({"ready": ready}, 200 if ready else 503, _NO_STORE)
 
-    async def page(_: Request) -> Response:
-        return HTMLResponse(render(await examine(connection)), headers=_NO_STORE)
-
-    routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/", page)]
+    routes = [Route("/livez", livez), Route("/readyz", readyz)]
     routes += [Route("/events", events.post, methods=["POST"]), Route("/openapi.json", events.describe)]
     routes += [Route("/runs/{run}", RunsDoor(connection, events.caller, consumers_of).get)]
-    return Starlette(routes=routes)
+    return Measured(Starlette(routes=routes), metrics, [route.path for route in routes])
 
 
 class _Server(uvicorn.Server):
@@ -54,12 +57,21 @@ class _Server(uvicorn.Server):
 
 
 class Door:
-    """The HTTP server in this event loop. `policy` says who may publish what: nobody when it is empty."""
+    """The HTTP server in this event loop. `policy` says who may publish what: nobody when it is empty.
 
-    def __init__(self, connection: Connection, policy: Policy, fetch_keys: FetchKeys) -> None:
-        self._events = EventsDoor(connection, policy, fetch_keys)
+    `grace`: the seconds that requests which are under way have at the end.
+    """
+
+    def __init__(
+        self, connection: Connection, policy: Policy, fetch_keys: FetchKeys, *, grace: float = PATIENCE + 1
+    ) -> None:
+        self.metrics = DoorMetrics()
+        """What it counts; whoever serves metrics registers it."""
+        self._publisher = Publisher(connection, timeout=PATIENCE)
+        self._ledger = Ledger(connection, self._publisher)
+        events = EventsDoor(connection, self._publisher, self._ledger, policy, fetch_keys, self.metrics)
         config = uvicorn.Config(
-            application(connection, self._events),
+            application(connection, events, self.metrics),
             http=BoundedProtocol,
             ws="none",
             proxy_headers=False,
@@ -67,16 +79,19 @@ class Door:
             log_config=None,
             access_log=False,
             lifespan="off",
-            timeout_graceful_shutdown=3,
+            timeout_graceful_shutdown=math.ceil(grace),
         )
         self._server = _Server(config)
+        self._patience = Patience(self._server.server_state.connections)
+        self._watching: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self, port: int, host: str = "127.0.0.1") -> int:
         """Listen and return the port. Raises OSError when it is taken."""
         listening = socket.create_server((host, port))
         listening.setblocking(False)
-        await self._events.start()
+        await self._publisher.start()
+        self._watching = asyncio.create_task(self._patience.watch(), name="slow clients")
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]), name="door")
         while not self._server.started:
             if self._serving.done():
@@ -90,4 +105,7 @@ class Door:
             self._server.should_exit = True
             await self._serving
             self._serving = None
-            await self._events.close()
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+            await self._publisher.close()
