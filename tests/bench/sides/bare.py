@@ -20,6 +20,14 @@ from workers.bus.topology.identities import read_seed
 from workers.bus.transport.connection import connect
 
 
+class _Server(uvicorn.Server):
+    """Opens its socket itself, as `uvicorn` on the command line does, and says its port."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(json.dumps({"port": self.servers[0].sockets[0].getsockname()[1]}), flush=True)
+
+
 async def main(url: str, folder: Path) -> None:
     """Serve."""
     connection = await connect(url, identity="gateway", seed=read_seed(folder, "gateway"), first_wait=30)
@@ -30,10 +38,8 @@ async def main(url: str, folder: Path) -> None:
         return JSONResponse({"stream": ack.stream, "sequence": ack.seq}, 202)
 
     application = Starlette(routes=[Route("/events", publish, methods=["POST"])])
-    server = uvicorn.Server(uvicorn.Config(application, access_log=False, log_config=None, lifespan="off"))
-    listening = socket.create_server(("127.0.0.1", 0))
-    print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
-    await server.serve(sockets=[listening])
+    server = _Server(uvicorn.Config(application, port=0, access_log=False, log_config=None, lifespan="off"))
+    await server.serve()
     await connection.close()
 
 
