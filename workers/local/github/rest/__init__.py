@@ -1,0 +1,1 @@
+"""The routes of the REST API, one file for each part of its reference."""
