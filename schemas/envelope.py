@@ -277,6 +277,11 @@ def _encodable(name: str, value: str) -> None:
         raise EnvelopeError(f"the attribute {name!r} holds half a surrogate pair: send valid Unicode") from None
 
 
+def is_traceparent(text: str) -> bool:
+    """Whether a text has the form of the W3C trace context's `traceparent`."""
+    return _TRACEPARENT(text) is not None
+
+
 def percent_encoded(value: str) -> str:
     """Return a text as a header value: space, quote, percent and all outside U+0021 to 007E percent-encoded."""
     return value if _PLAIN(value) else quote(value, safe=_SAFE)

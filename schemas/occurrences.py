@@ -29,7 +29,7 @@ class OccurrenceCreated(Event):
     name: Annotated[
         str,
         StringConstraints(pattern=OCCURRENCE_PATTERN.replace("?P<project>", "").replace("?P<location>", "")),
-        Field(examples=["projects/acme/occurrences/6f1c2d3e"]),
+        Field(examples=["projects/acme/locations/europe-west1/occurrences/6f1c2d3e"]),
     ]
     """Resource name: `projects/P/occurrences/ID`, or `projects/P/locations/L/occurrences/ID`."""
     project: Annotated[str, Field(examples=["acme"])]

@@ -26,6 +26,7 @@ from workers.bus.transport.publisher import PubAck, Publisher
 from workers.bus.wiring import Handler, Wiring, wire
 from workers.card import Card
 from workers.local.nats import NatsServer
+from workers.ports import Feeds
 from workers.retention import Retention
 
 PATIENCE = 30.0
@@ -69,7 +70,7 @@ class Lane:
 
     @asynccontextmanager
     async def running(
-        self, wiring: Wiring, ports: Mapping[type, Any] | None = None, **options: Any
+        self, wiring: Wiring, ports: Mapping[type, Any] | None = None, *, feeds: Feeds | None = None, **options: Any
     ) -> AsyncIterator[Engine]:
         """Run a worker in this process while the block runs; drain it afterwards."""
         stop, ready = asyncio.Event(), asyncio.Event()
@@ -78,6 +79,7 @@ class Lane:
             lambda: connect(self.url, identity=f"worker-{wiring.name}"),
             lambda _connection, _publisher: ports or {},
             EngineOptions(**({"grace": 5.0, "heartbeat": 0.5} | options)),
+            feeds,
         )
         task = asyncio.create_task(engine.run(stop, ready))
         waiting = asyncio.create_task(ready.wait())

@@ -27,7 +27,7 @@ from workers.bus.transport.connection import Connection
 from workers.bus.transport.publisher import Publisher
 from workers.bus.wiring import Wiring
 from workers.failures import Unavailable
-from workers.ports import Claims, Rates
+from workers.ports import Claims, Feeds, Rates
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,8 @@ async def _engine(wiring: Wiring, settings: Settings, clouds: Clouds) -> Engine:
         )
         return {**adapters, Claims: claims, Rates: NatsRates(connection, publisher, wiring.name)}
 
-    return Engine(wiring, lambda: open_bus(settings, identity_of(wiring.name)), ports, options)
+    feeds: Feeds | None = await clouds.port(Feeds) if wiring.fed is not None else None
+    return Engine(wiring, lambda: open_bus(settings, identity_of(wiring.name)), ports, options, feeds)
 
 
 async def _work(engines: Sequence[Engine], settings: Settings, stop: asyncio.Event, clouds: Clouds) -> None:

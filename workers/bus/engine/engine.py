@@ -8,18 +8,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 import nats.errors
 
+from workers.bus.engine.finishing import finish
 from workers.bus.engine.handling import Handling
 from workers.bus.engine.health import Health, examine
 from workers.bus.engine.heart import Heart
 from workers.bus.engine.hold import Hold
 from workers.bus.engine.metrics import Metrics
+from workers.bus.engine.options import EngineOptions
 from workers.bus.engine.pull import Pull
+from workers.bus.engine.source import Source
 from workers.bus.engine.tracing import Tracing
 from workers.bus.judgement.line import LONE_DEATHS, begin_lone_run, end_lone_run
 from workers.bus.judgement.lineguard import LineGuard
@@ -30,31 +31,13 @@ from workers.bus.transport.delivery import NAK, Delivery
 from workers.bus.transport.publisher import Publisher
 from workers.bus.wiring import Wiring
 from workers.failures import SealaneError
+from workers.ports import Feeds
 
+__all__ = ["Engine", "EngineOptions"]
 log = logging.getLogger(__name__)
 Connect = Callable[[], Awaitable[Connection]]
 _HANDED_BACK = NAK
 _LIVENESS_INTERVAL = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """How one process runs one worker. Times in seconds."""
-
-    replica: str = field(default_factory=lambda: uuid4().hex[:12])
-    """Name of this process in claims and in the state of the line."""
-    grace: float = 20.0
-    """How long running handlers may go on after the stop."""
-    prefetch: int | None = None
-    """Messages held at most; None is twice the concurrency."""
-    heartbeat: float = 2.0
-    """Idle heartbeat of the pulls."""
-    first_probe: float = 5.0
-    """Time before the first try on a stopped line."""
-    progress: bool = True
-    """Whether a result is published for each event; without it nobody can follow a run."""
-    tracing: bool = False
-    """Whether a tracer provider was set up."""
 
 
 class Engine:
@@ -66,16 +49,20 @@ class Engine:
         connect: Connect,
         ports: Callable[[Connection, Publisher], Mapping[type, Any]],
         options: EngineOptions | None = None,
+        feeds: Feeds | None = None,
     ) -> None:
+        """Take what runs one worker; `feeds` are those of a worker that consumes what comes from outside the bus."""
         self.wiring = wiring
         self.options = options or EngineOptions()
         self.metrics = Metrics(wiring.name)
         self._connect = connect
         self._ports = ports
+        self._feeds = feeds or Feeds()
         card = wiring.card
         prefetch = self.options.prefetch or max(16, 2 * card.concurrency)
         self.hold = Hold(self._run, concurrency=card.concurrency, prefetch=prefetch)
         self.pulls: list[Pull] = []
+        self.source: Source | None = None
         self.draining = False
         self.outgoing: Connection
         self.incoming: Connection
@@ -127,15 +114,25 @@ class Engine:
             time_limit=card.time_limit.total_seconds(),
         )
         self._heart.start()
+        ports = self._ports(self.outgoing, self.publisher)
         self._handling = Handling(
             self.wiring,
             outgoing=self.outgoing,
             publisher=self.publisher,
-            ports=self._ports(self.outgoing, self.publisher),
+            ports=ports,
             metrics=self.metrics,
             tracing=Tracing(self.wiring.name, enabled=self.options.tracing),
             results=self.options.progress,
         )
+        if self.wiring.fed is not None:
+            self.source = Source(
+                self.wiring,
+                self._feeds,
+                publisher=self.publisher,
+                ports=ports,
+                metrics=self.metrics,
+                ended=self._note,
+            )
         self.line = LineGuard(
             self.wiring.name,
             self.options.replica,
@@ -163,14 +160,17 @@ class Engine:
         if outcome == "retry":
             self.hold.judged(delivery)
         self.metrics.ended(outcome, time.monotonic() - delivery.started_at)
-        self.line.note(outcome)
-        if self.hold.single:
-            self._outcomes.put_nowait(outcome)
+        self._note(outcome)
         self._ended += 1
         if self._ended >= self.hold.worthwhile():
             self._ended = 0
             for pull in self.pulls:
                 await pull.ask()
+
+    def _note(self, outcome: str) -> None:
+        self.line.note(outcome)
+        if self.hold.single:
+            self._outcomes.put_nowait(outcome)
 
     async def _run_alone(self, delivery: Delivery) -> str:
         """Run a suspect: the lone run is counted before it begins, and only the death of the process leaves it so."""
@@ -217,10 +217,15 @@ class Engine:
         ]
         for pull in self.pulls:
             await pull.start()
+        if self.source is not None:
+            self.source.single = self.hold.single
+            await self.source.start()
 
     async def _stop_pulls(self) -> None:
         pulls, self.pulls = self.pulls, []
         await asyncio.gather(*(pull.stop() for pull in pulls))
+        if self.source is not None:
+            await self.source.stop()
 
     async def _pause(self) -> None:
         """Stop pulling and hand back what was not started; what runs goes on."""
@@ -247,7 +252,7 @@ class Engine:
         silent = 0
         while True:
             await asyncio.sleep(_LIVENESS_INTERVAL)
-            self.metrics.held = len(self.hold)
+            self.metrics.held = len(self.hold) + len(self.source or ())
             self.metrics.stopped = self.line.stopped is not None
             alive = await self.incoming.alive() is not None or not self.incoming.client.is_connected
             silent = 0 if alive else silent + 1
@@ -285,12 +290,9 @@ class Engine:
         self.line.stop()
         await self._stop_pulls()
         await self._hand_back(self.hold.close())
-        if self.hold.running:
-            _, left = await asyncio.wait(tuple(self.hold.running), timeout=self.options.grace)
-            for task in left:
-                task.cancel()
-            if left:
-                await asyncio.wait(left, timeout=2)
+        ending = [finish(self.hold.running, self.options.grace)]
+        ending += [self.source.close(self.options.grace)] if self.source is not None else []
+        await asyncio.gather(*ending)
         self._heart.stop()
         await self.publisher.close()
         await self.incoming.close()

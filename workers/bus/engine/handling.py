@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from schemas.catalogue import CATALOGUE
 from schemas.envelope import HOPS_LIMIT, Envelope, EnvelopeError, read
 from schemas.events import Event
 from schemas.explanations import explain, findings
@@ -66,6 +65,7 @@ class Handling:
         results: bool = True,
     ) -> None:
         self._wiring = wiring
+        self._models = {event.event_type: event for event in wiring.consumes}
         self._outgoing = outgoing
         self._publisher = publisher
         self._arguments = {
@@ -153,8 +153,8 @@ class Handling:
             raise UnfitError(
                 "hops", f"{envelope.hops} causes led to this event, more than {HOPS_LIMIT}: a loop of events", envelope
             )
-        model = CATALOGUE.get(promised)
-        if model is None or model not in self._wiring.consumes:
+        model = self._models.get(promised)
+        if model is None:
             # During a rolling upgrade the durable may already, or still, ask for what only the other version knows.
             raise NotYet(
                 f"this version of {self._wiring.name} does not consume {promised!r}: another one may",

@@ -40,6 +40,8 @@ async def examine(engine: "Engine") -> Health:
     live = all(await asyncio.gather(_lives(engine.incoming), _lives(engine.outgoing)))
     reasons = [] if live else ["a connection to NATS no longer reads: it is being replaced"]
     reasons += [f"pull from {pull.stream}: {pull.trouble}" for pull in engine.pulls if pull.trouble]
+    if engine.source is not None and engine.source.running:
+        reasons += engine.source.problems()
     if engine.draining:
         reasons.append("it is draining")
     elif not engine.pulls and engine.line.stopped is None:

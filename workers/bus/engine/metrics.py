@@ -4,6 +4,7 @@ Counted in plain numbers and read when somebody scrapes: a locked counter for ea
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
 from weakref import WeakKeyDictionary
@@ -24,6 +25,8 @@ class Metrics:
         self.worker = worker
         self.handled = dict.fromkeys(OUTCOMES, 0)
         """Deliveries answered, by outcome."""
+        self.fed: Counter[tuple[str, str]] = Counter()
+        """Messages of feeds, by subscription and outcome: carried, ignored or dead."""
         self.emitted = 0
         self.repeats = 0
         self.held = 0
@@ -50,6 +53,7 @@ class _Engines(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._counters()
+        yield self._fed()
         yield self._histogram()
         yield from self._gauges()
 
@@ -67,6 +71,17 @@ class _Engines(Collector):
             emitted.add_metric((worker,), sum(engine.emitted for engine in engines))
             repeats.add_metric((worker,), sum(engine.repeats for engine in engines))
         return iter((handled, emitted, repeats))
+
+    def _fed(self) -> Metric:
+        family = CounterMetricFamily(
+            "sealane_fed",
+            "Messages of subscriptions that were carried, ignored or given up, by outcome",
+            labels=("worker", "subscription", "outcome"),
+        )
+        for worker, engines in self._by_worker().items():
+            for (subscription, outcome), count in sum((engine.fed for engine in engines), Counter()).items():
+                family.add_metric((worker, subscription, outcome), count)
+        return family
 
     def _histogram(self) -> Metric:
         family = HistogramMetricFamily("sealane_handling_seconds", "Time from start to answer", labels=_WORKER)

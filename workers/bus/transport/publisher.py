@@ -77,6 +77,11 @@ class Publisher:
         """How many publishes wait for their answer."""
         return len(self._outstanding)
 
+    @property
+    def max_payload(self) -> int:
+        """Bytes that the server takes in one message, headers included."""
+        return int(self._client.max_payload)
+
     async def start(self) -> None:
         """Subscribe to the answers and begin to watch the deadlines."""
         await self._client.subscribe(
