@@ -52,6 +52,7 @@ class Clouds:
             KeyMaker: self._key_maker,
             Attestors: self._attestors,
             ImageInventory: self._image_inventory,
+            Feeds: self._feeds,
             Images: self._images,
             Mappings: self._mappings,
             Notes: self._notes,
@@ -118,6 +119,14 @@ class Clouds:
         images = OciImages(self._settings.registries, google_token=token)
         self._stack.push_async_callback(images.close)
         return images
+
+    async def _feeds(self) -> Any:
+        from workers.adapters.google.pubsub import PubSubFeed  # noqa: PLC0415 - only where a port needs it
+        from workers.adapters.google.pubsub_connection import PubSubConnection  # noqa: PLC0415 - only where needed
+
+        connection = PubSubConnection(self._settings.google_endpoint, self._settings.google_token)
+        listed = self._settings.feeds.subscriptions
+        return Feeds(PubSubFeed(one.subscription, connection, most=one.most) for one in listed)
 
     async def _mappings(self) -> Any:
         return Mappings(self._settings.feeds)

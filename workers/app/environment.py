@@ -8,6 +8,7 @@ from typing import Any
 
 from workers.failures import Unavailable
 from workers.local.folder import WorldFolder
+from workers.local.seed import feeds
 from workers.settings import Settings, ignored_variables
 from workers.terminal import safe
 
@@ -60,6 +61,7 @@ def overlay(settings: Settings, folder: WorldFolder, endpoints: dict[str, Any]) 
         "google_token": f"file://{endpoints['token']}",
         "registries": endpoints["registries"],
         "signing_rules": endpoints["signing_rules"],
+        "feeds": feeds(endpoints["project"]),
     }
     return Settings.model_validate(local | explicit | {"data": folder.root, "nats_seed": local["nats_seed"]})
 

@@ -16,8 +16,10 @@ _KMS = "cloudkms.googleapis.com"
 _ANALYSIS = "containeranalysis.googleapis.com"
 _BINAUTHZ = "binaryauthorization.googleapis.com"
 _PUBSUB = "pubsub.googleapis.com"
-# What Artifact Registry and Artifact Analysis publish on; each has a subscription of its own for the bridge to the bus.
-TOPICS = ("gcr", "container-analysis-occurrences-v1")
+_MAPPED = {"gcr": "gcr", "container-analysis-occurrences-v1": "occurrences", "scans": "scans"}
+"""What Artifact Registry, Artifact Analysis and a scheduler publish on → how the bridge reads it."""
+TOPICS = tuple(_MAPPED)
+"""Each has a subscription of its own for the bridge to the bus."""
 
 
 class SeedError(RuntimeError):
@@ -54,6 +56,12 @@ def seeded(project: str) -> Seeded:
         topics=tuple(f"projects/{project}/topics/{topic}" for topic in TOPICS),
         subscriptions=tuple(f"projects/{project}/subscriptions/{topic}-bridge" for topic in TOPICS),
     )
+
+
+def feeds(project: str) -> list[dict[str, str]]:
+    """Return the subscriptions with the name of the mapping for each, as the bridge's settings have them."""
+    subscribed = zip(seeded(project).subscriptions, _MAPPED.values(), strict=True)
+    return [{"subscription": subscription, "mapping": mapping} for subscription, mapping in subscribed]
 
 
 async def seed(rest_port: int, token: str, project: str) -> Seeded:
