@@ -10,6 +10,7 @@ from schemas.identity import ID_PATTERN
 from workers.gateway.principals import Principal
 from workers.gateway.problems import MEDIA_TYPE
 from workers.gateway.reading import BATCH_CONTENT_TYPE, MOST_EVENTS
+from workers.gateway.webhooks import description as webhooks
 
 _REF = "#/components/schemas/"
 _PROBLEMS = {
@@ -26,6 +27,7 @@ _PROBLEMS = {
     "503": "The bus, or the issuer of the token, does not answer for now: send it again.",
 }
 _LATER = {"429", "503"}
+_SECURITY_SCHEMES = {"bearer": {"type": "http", "scheme": "bearer"}, "github": webhooks.SECURITY_SCHEME}
 
 
 def document(principal: Principal) -> dict[str, Any]:
@@ -44,10 +46,11 @@ def document(principal: Principal) -> dict[str, Any]:
             "/events": {"post": _post(types)},
             "/openapi.json": {"get": _get("This document.", public=False)},
             "/runs/{run}": {"get": _run()},
+            "/webhooks/github": webhooks.path_item({"$ref": f"{_REF}Problem"}),
             "/livez": {"get": _get("Whether the door is alive.", public=True)},
             "/readyz": {"get": _get("Whether an event brought here would be stored.", public=True)},
         },
-        "components": {"schemas": schemas, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+        "components": {"schemas": schemas, "securitySchemes": _SECURITY_SCHEMES},
     }
 
 

@@ -25,11 +25,14 @@ from workers.gateway.patience import Patience
 from workers.gateway.principals import Policy
 from workers.gateway.protocol import BoundedProtocol
 from workers.gateway.runs import RunsDoor
+from workers.gateway.webhooks.github import PATH as GITHUB_PATH
+from workers.gateway.webhooks.github import GithubDoor
+from workers.gateway.webhooks.keyring import Keyring
 
 _NO_STORE = {"cache-control": "no-store"}
 
 
-def application(connection: Connection, events: EventsDoor, metrics: DoorMetrics) -> ASGIApp:
+def application(connection: Connection, events: EventsDoor, github: GithubDoor, metrics: DoorMetrics) -> ASGIApp:
     """Return the routes of the door, over one bus connection under the identity `gateway`."""
     readiness = Readiness(connection)
 
@@ -45,6 +48,7 @@ def application(connection: Connection, events: EventsDoor, metrics: DoorMetrics
     routes = [Route("/livez", livez), Route("/readyz", readyz)]
     routes += [Route("/events", events.post, methods=["POST"]), Route("/openapi.json", events.describe)]
     routes += [Route("/runs/{run}", RunsDoor(connection, events.caller, consumers_of).get)]
+    routes += [Route(GITHUB_PATH, github.post, methods=["POST"])]
     return Measured(Starlette(routes=routes), metrics, [route.path for route in routes])
 
 
@@ -59,19 +63,27 @@ class _Server(uvicorn.Server):
 class Door:
     """The HTTP server in this event loop. `policy` says who may publish what: nobody when it is empty.
 
-    `grace`: the seconds that requests which are under way have at the end.
+    `github`: the secrets of GitHub's webhook; without them none is taken. `grace`: the seconds that requests which are
+    under way have at the end.
     """
 
     def __init__(
-        self, connection: Connection, policy: Policy, fetch_keys: FetchKeys, *, grace: float = PATIENCE + 1
+        self,
+        connection: Connection,
+        policy: Policy,
+        fetch_keys: FetchKeys,
+        *,
+        github: Keyring | None = None,
+        grace: float = PATIENCE + 1,
     ) -> None:
         self.metrics = DoorMetrics()
         """What it counts; whoever serves metrics registers it."""
         self._publisher = Publisher(connection, timeout=PATIENCE)
         self._ledger = Ledger(connection, self._publisher)
         events = EventsDoor(connection, self._publisher, self._ledger, policy, fetch_keys, self.metrics)
+        webhook = GithubDoor(connection, self._publisher, self._ledger, github or Keyring.empty(), self.metrics)
         config = uvicorn.Config(
-            application(connection, events, self.metrics),
+            application(connection, events, webhook, self.metrics),
             http=BoundedProtocol,
             ws="none",
             proxy_headers=False,
@@ -85,6 +97,11 @@ class Door:
         self._patience = Patience(self._server.server_state.connections)
         self._watching: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it takes no new request any more."""
+        return self._server.should_exit
 
     async def start(self, port: int, host: str = "127.0.0.1") -> int:
         """Listen and return the port. Raises OSError when it is taken."""

@@ -114,7 +114,7 @@ class GithubDoor:
         """Return the signature and the secrets, before any of the body is read. Raises Problem."""
         if sum(len(name) + len(value) for name, value in request.headers.raw) > MOST_HEADERS:
             raise too_large()
-        if self._keyring.empty:
+        if not self._keyring:
             raise Problem(HTTPStatus.NOT_FOUND, "no webhook is taken here: name its secrets in SEALANE_GITHUB")
         signature = signature_of(request.headers.getlist(HEADER))
         try:

@@ -9,8 +9,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import Self
 
-from workers.failures import PermanentError, SealaneError, Unavailable
+from workers.failures import NotFound, PermanentError, SealaneError, Unavailable
 
 log = logging.getLogger(__name__)
 AGE = timedelta(seconds=30)
@@ -35,10 +36,18 @@ class Keyring:
         self._read_at = self._doubted_at = float("-inf")
         self._reading = asyncio.Lock()
 
-    @property
-    def empty(self) -> bool:
-        """Whether no secret is named at all: then nobody can sign anything."""
-        return not self._references
+    @classmethod
+    def empty(cls) -> Self:
+        """Return one without any secret: nobody can sign anything."""
+
+        async def unread(reference: str) -> str:
+            raise NotFound(f"there is no secret {reference}")
+
+        return cls((), unread)
+
+    def __bool__(self) -> bool:
+        """Whether a secret is named at all."""
+        return bool(self._references)
 
     async def secrets(self) -> tuple[bytes, ...]:
         """Return the secrets that are good now. Raises Unavailable when none can be read."""
