@@ -17,6 +17,7 @@ from workers.ports import (
     Attestors,
     Claims,
     Clock,
+    Feeds,
     ImageInventory,
     Images,
     KeyMaker,
