@@ -162,8 +162,10 @@ def _as_we_write_it(headers: Mapping[str, str]) -> Envelope | None:
     if not (event_id and source and event_type and run) or get("ce-specversion") != "1.0":
         return None
     time, subject, cause, hops = get("ce-time"), get("ce-subject"), get("ce-cause"), get("ce-hops")
+    actor = get("ce-actor")
     known = 5 + (time is not None) + (subject is not None) + (cause is not None) + (hops is not None)
-    together = f"{event_id}{source}{event_type}{subject or ''}{cause or ''}"
+    known += actor is not None
+    together = f"{event_id}{source}{event_type}{subject or ''}{cause or ''}{actor or ''}"
     if (
         len(headers) > known + (_MESSAGE_ID in headers)
         or len(together) > MAX_ATTRIBUTE
@@ -174,7 +176,16 @@ def _as_we_write_it(headers: Mapping[str, str]) -> Envelope | None:
     ):
         return None
     return Envelope(
-        event_id, source, event_type, run, time or None, subject or None, cause or None, None, int(hops or 0)
+        event_id,
+        source,
+        event_type,
+        run,
+        time or None,
+        subject or None,
+        cause or None,
+        None,
+        int(hops or 0),
+        actor or None,
     )
 
 

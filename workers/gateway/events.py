@@ -6,11 +6,11 @@ All events of a request are checked before any is stored. Sending the same again
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -29,7 +29,6 @@ from workers.gateway.metrics import PRINCIPAL, DoorMetrics
 from workers.gateway.openapi import document
 from workers.gateway.principals import Grant, Policy, Principal
 from workers.gateway.problems import Problem, forbidden, shown
-from workers.gateway.protocol import MOST_HEADERS, too_large
 from workers.gateway.reading import BATCH_CONTENT_TYPE, Brought, body_of, events_of, media_type
 from workers.gateway.tokens import Bearer, Tokens, told
 from workers.terminal import safe
@@ -39,6 +38,7 @@ AT_ONCE = 128
 """Requests that are worked on at a time: what they hold in memory is bounded so."""
 PATIENCE = 8.0
 """Seconds that a caller waits for the bus before it is asked to come again."""
+_NO_STORE = {"cache-control": "no-store"}
 _BUSY_SECONDS, _AWAY_SECONDS = 1.0, 5.0
 _DENIALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _WRONG = ("claim", "attribute", "field")
@@ -82,11 +82,10 @@ class EventsDoor:
     async def describe(self, request: Request) -> Response:
         """Answer GET /openapi.json: to each principal what it may bring."""
         try:
-            _bounded(request)
             bearer = await self.caller(request)
         except Problem as problem:
             return problem.response()
-        return JSONResponse(document(bearer.principal), headers={"cache-control": "no-store"})
+        return JSONResponse(document(bearer.principal), headers=_NO_STORE)
 
     async def caller(self, request: Request) -> Bearer:
         """Return who calls. Raises Problem; a denial is in the log, with the claims and without the token."""
@@ -100,7 +99,6 @@ class EventsDoor:
         return bearer
 
     async def _take(self, request: Request) -> Response:
-        _bounded(request)
         bearer = await self.caller(request)
         try:
             await self._pay(bearer.principal, 1)
@@ -144,7 +142,14 @@ class EventsDoor:
             )
         try:
             found = check(
-                envelope.type, brought.body, source=envelope.source, event_id=envelope.id, actor=principal.name
+                envelope.type,
+                brought.body,
+                source=envelope.source,
+                event_id=envelope.id,
+                actor=principal.name,
+                time=envelope.time,
+                traceparent=envelope.traceparent,
+                tracestate=envelope.tracestate,
             )
             check_size(self._connection, found)
         except Invalid as error:
@@ -155,8 +160,7 @@ class EventsDoor:
         if all(missed):
             field, sentence = next(miss for miss in missed if miss)
             raise forbidden(f"{principal.name}: {sentence}", field=field, **place)
-        carried = {name: getattr(envelope, name) for name in ("time", "traceparent", "tracestate")}
-        return replace(found, envelope=replace(found.envelope, **carried))
+        return found
 
     async def _bind(self, bearer: Bearer, entries: Sequence[Entry]) -> None:
         """Use a token for the events that it was used for first, and for nothing else: so a retry works."""
@@ -176,12 +180,6 @@ class EventsDoor:
         self._metrics.denials[wrong] += 1
         claims = safe(json.dumps(dict(problem.evidence)))
         log.warning("denied (%d) to %s: %s; claims %s", problem.status, who, safe(problem.detail), claims)
-
-
-def _bounded(request: Request) -> None:
-    """Raise Problem when the headers are too large: the server itself refuses only what it has not read in one go."""
-    if sum(len(name) + len(value) for name, value in request.headers.raw) > MOST_HEADERS:
-        raise too_large()
 
 
 def _grants(principal: Principal, event_type: str, place: Mapping[str, Any]) -> list[Grant]:
@@ -218,7 +216,7 @@ def _answer(entries: Sequence[Entry], outcomes: Sequence[Entered | SealaneError]
     ]
     if not failures:
         answer: Any = receipts if batch else receipts[0]
-        return JSONResponse(answer, HTTPStatus.ACCEPTED, {"cache-control": "no-store"})
+        return Response(to_json(answer), HTTPStatus.ACCEPTED, _NO_STORE, "application/json")
     # What passes by itself is said first: the batch is sent again as it is, and what is stored stays stored once.
     _, failure = next(((one, out) for one, out in failures if isinstance(out, TemporaryError)), failures[0])
     members: dict[str, Any] = {}

@@ -15,7 +15,7 @@ compared by its HOST/PATH, without tag and digest.
 import json
 import re
 from collections.abc import Collection
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -227,10 +227,14 @@ def read_policy(text: str) -> Policy:
 
 def matches(pattern: str, value: str) -> bool:
     """Whether a text is as a pattern says: `*` anything within a segment, `**` anything, neither of them empty."""
+    return _expression(pattern).fullmatch(value) is not None
+
+
+@lru_cache(maxsize=4096)
+def _expression(pattern: str) -> re.Pattern[str]:
     parts = re.split(r"(\*\*|\*)", pattern)
     anything = {"*": r"[^/]+", "**": r".+"}
-    expression = "".join(anything.get(part) or re.escape(part) for part in parts)
-    return re.fullmatch(expression, value, re.DOTALL) is not None
+    return re.compile("".join(anything.get(part) or re.escape(part) for part in parts), re.DOTALL)
 
 
 def _validated(found: Any, where: str) -> Policy:

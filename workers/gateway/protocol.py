@@ -6,7 +6,6 @@ it: size, time and the number of connections are bounded here.
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -25,7 +24,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection. What it cannot read, or not in time, is answered with problem details and ends it."""
 
     _in_head = True
-    _head_bytes = 0
+    _arrived = 0
+    """Bytes since the last head was complete: at least those of this one."""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -46,24 +46,28 @@ class BoundedProtocol(HttpToolsProtocol):
         """Read on; end the connection when the head is too large, or begin to wait for the rest of it."""
         if self.transport.is_closing():
             return
+        self._arrived += len(data)
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if not self._in_head:
+            self._arrived = 0
+        elif self.transport.is_closing():
             return
-        self._head_bytes += len(data)
-        if self._head_bytes > MOST_HEADERS:
-            self._end(too_large())
+        elif self._arrived > MOST_HEADERS:
+            self._end(_too_large())
         elif self._deadline is None:
             self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def on_message_begin(self) -> None:
         """Read a head."""
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head = True
 
     def on_headers_complete(self) -> None:
-        """Read a body."""
+        """Read a body, and answer; when the head was too large, with that alone."""
         self._in_head = False
         self._stop_waiting()
+        if self._arrived > MOST_HEADERS and sum(len(name) + len(value) for name, value in self.headers) > MOST_HEADERS:
+            self.app = _too_large().response()
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours says it for people
@@ -89,13 +93,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def too_large() -> Problem:
-    """Return the answer to headers that are too large."""
-    return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the headers hold more than {MOST_HEADERS >> 10} KiB")
+def _too_large() -> Problem:
+    sentence = f"the headers hold more than {MOST_HEADERS >> 10} KiB"
+    return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, sentence, headers={"connection": "close"})
 
 
 def _raw(problem: Problem) -> bytes:
     answer = problem.response()
-    headers: list[tuple[bytes, Any]] = [*answer.raw_headers, (b"connection", b"close")]
-    lines = (name + b": " + value + b"\r\n" for name, value in headers)
+    headers = dict(answer.raw_headers) | {b"connection": b"close"}
+    lines = (name + b": " + value + b"\r\n" for name, value in headers.items())
     return STATUS_LINE[problem.status] + b"".join(lines) + b"\r\n" + bytes(answer.body)

@@ -6,7 +6,7 @@ Sources: CloudEvents HTTP protocol binding 1.0.2, JSON event format 1.0.2. What 
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import lru_cache
@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from schemas.envelope import STRUCTURED_CONTENT_TYPE, Envelope, EnvelopeError, from_headers, from_structured
 from workers.gateway.problems import Problem, shown
@@ -66,17 +66,17 @@ async def body_of(request: Request, limit: int) -> bytes:
     if declared.isdecimal() and int(declared) > limit:
         await discard(request)
         raise _too_large(limit)
-    body = bytearray()
+    body, more = bytearray(), True
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    break
+            while more and len(body) <= limit:
+                message = await request.receive()
+                if message["type"] != "http.request":
+                    raise Problem(HTTPStatus.BAD_REQUEST, "the connection ended before the body")
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
     except TimeoutError:
         raise Problem(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive in {BODY_SECONDS:g} s") from None
-    except ClientDisconnect:
-        raise Problem(HTTPStatus.BAD_REQUEST, "the connection ended before the body") from None
     if len(body) > limit:
         await discard(request)
         raise _too_large(limit)
@@ -110,7 +110,11 @@ def _binary(headers: Iterable[tuple[str, str]], body: bytes) -> Brought:
         if not value.isascii():
             raise _wrong(f"the header {header} is not ASCII: percent-encode its UTF-8", {"attribute": name})
         attributes[header] = value
-    _require({header.removeprefix("ce-"): value for header, value in attributes.items()}, {})
+    for name in _REQUIRED:
+        if not attributes.get(f"ce-{name}"):
+            raise _missing(name, {})
+    # Which run it opens is said when it enters; with any run at all it is read in one go.
+    attributes["ce-run"] = "-"
     try:
         return _clean(Brought(from_headers(attributes), body), {})
     except EnvelopeError as error:
@@ -121,7 +125,9 @@ def _structured(record: Any, place: dict[str, Any]) -> Brought:
     if not isinstance(record, dict):
         raise _wrong("a structured CloudEvent is a JSON object with specversion, id, source, type and data", place)
     kept = {name: value for name, value in record.items() if name not in _IGNORED}
-    _require(kept, place)
+    for name in _REQUIRED:
+        if not kept.get(name):
+            raise _missing(name, place)
     content = kept.get("datacontenttype", "application/json")
     if not isinstance(content, str) or content.partition(";")[0].strip().lower() != "application/json":
         raise _unsupported("the data of an event is JSON: leave out datacontenttype", "datacontenttype")
@@ -132,10 +138,8 @@ def _structured(record: Any, place: dict[str, Any]) -> Brought:
         raise _wrong(str(error), _attribute(str(error)) | place) from None
 
 
-def _require(attributes: Mapping[str, Any], place: dict[str, Any]) -> None:
-    for name in _REQUIRED:
-        if not attributes.get(name):
-            raise _wrong(f"the CloudEvents attribute {name!r} is missing", {"attribute": name} | place)
+def _missing(name: str, place: dict[str, Any]) -> Problem:
+    return _wrong(f"the CloudEvents attribute {name!r} is missing", {"attribute": name} | place)
 
 
 def _clean(brought: Brought, place: dict[str, Any]) -> Brought:

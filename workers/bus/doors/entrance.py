@@ -27,11 +27,8 @@ class Entry:
 
     envelope: Envelope
     event: Event
-
-    @property
-    def body(self) -> bytes:
-        """The JSON body as it is stored."""
-        return self.event.model_dump_json().encode()
+    body: bytes
+    """The JSON body as it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,16 @@ def event_class(event_type: str) -> type[Event]:
 
 
 def check(
-    event_type: str, body: bytes | str, *, source: str, event_id: str, actor: str, run: str | None = None
+    event_type: str,
+    body: bytes | str,
+    *,
+    source: str,
+    event_id: str,
+    actor: str,
+    run: str | None = None,
+    time: str | None = None,
+    traceparent: str | None = None,
+    tracestate: str | None = None,
 ) -> Entry:
     """Return the entry for a JSON body. Raises Invalid, naming the field or attribute and what is expected."""
     model = event_class(event_type)
@@ -84,9 +90,12 @@ def check(
         run=run if run is not None else run_id(source, event_id),
         subject=event.about(),
         actor=actor,
+        time=time,
+        traceparent=traceparent,
+        tracestate=tracestate,
     )
     try:
-        return Entry(from_headers(envelope.headers()), event)
+        return Entry(from_headers(envelope.headers()), event, event.model_dump_json().encode())
     except EnvelopeError as error:
         raise Invalid(str(error)) from None
 
@@ -114,6 +123,11 @@ async def enter_all(
 ) -> list[Entered | SealaneError]:
     """Store events in their order, many at once; for each one return what became of it."""
     outcomes: list[Entered | SealaneError] = []
+    if len(entries) == 1:
+        try:
+            return [await enter(connection, publisher, entries[0])]
+        except SealaneError as error:
+            return [error]
     for begin in range(0, len(entries), _AT_ONCE):
         storing = (enter(connection, publisher, entry) for entry in entries[begin : begin + _AT_ONCE])
         for outcome in await asyncio.gather(*storing, return_exceptions=True):
