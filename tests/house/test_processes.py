@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from tests.house.tree import ROOT
-from workers.bus.rooms import cards
+from workers.bus.rooms import cards, wiring
 from workers.bus.topology.permissions import identity_of
-from workers.bus.topology.streams import EVENTS, retry_stream
+from workers.bus.topology.streams import CRON, consumers
 from workers.commands.readme import with_tables
 from workers.commands.settings import page
 from workers.settings import Settings
@@ -57,12 +57,15 @@ def test_deployment_runs_its_worker_with_its_identity(worker: str) -> None:
 
 @pytest.mark.parametrize("worker", WORKERS)
 def test_scaling_watches_the_consumers_of_the_worker(worker: str) -> None:
-    """KEDA scales a worker on the lag of its own durables, on events and on retries."""
+    """KEDA scales a worker on the lag of its own durables, on events and on retries, and on that of its feeds."""
     scaled = documents(f"deploy/kubernetes/{worker}.yaml")["ScaledObject"]["spec"]
-    watched = {(trigger["metadata"]["stream"], trigger["metadata"]["consumer"]) for trigger in scaled["triggers"]}
+    found = [trigger["metadata"] for trigger in scaled["triggers"]]
+    watched = {(metadata["stream"], metadata["consumer"]) for metadata in found if "stream" in metadata}
+    feeds = [metadata for metadata in found if "subscriptionName" in metadata]
 
     assert scaled["scaleTargetRef"]["name"] == f"sealane-{worker}"
-    assert watched == {(EVENTS, worker), (retry_stream(worker), worker)}
+    assert watched == {(one.stream, one.name) for one in consumers(wiring(worker)) if one.stream != CRON}
+    assert bool(feeds) == (wiring(worker).fed is not None)
 
 
 @pytest.mark.parametrize("worker", WORKERS)
