@@ -25,7 +25,6 @@ from workers.bus.transport.publisher import Publisher, Refused
 from workers.failures import Invalid, SealaneError, Unavailable
 from workers.gateway.metrics import PRINCIPAL, DoorMetrics
 from workers.gateway.problems import Problem
-from workers.gateway.protocol import MOST_HEADERS, too_large
 from workers.gateway.reading import discard
 from workers.gateway.webhooks.arrival import SMALL, Arrivals
 from workers.gateway.webhooks.facts import Ignored, Pong, actor_of, fact_of, source_of
@@ -112,8 +111,6 @@ class GithubDoor:
 
     async def _admit(self, request: Request) -> tuple[bytes, tuple[bytes, ...]]:
         """Return the signature and the secrets, before any of the body is read. Raises Problem."""
-        if sum(len(name) + len(value) for name, value in request.headers.raw) > MOST_HEADERS:
-            raise too_large()
         if not self._keyring:
             raise Problem(HTTPStatus.NOT_FOUND, "no webhook is taken here: name its secrets in SEALANE_GITHUB")
         signature = signature_of(request.headers.getlist(HEADER))
