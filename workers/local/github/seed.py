@@ -5,6 +5,7 @@
     DATA/app.pem            the App's private key
     DATA/webhook-secret     what the App's webhooks are signed with at first
     DATA/personal-token     the token of the local user, who owns all of it
+    DATA/gitconfig          shows that token to this GitHub, for git
 
 All of it is readable by its owner alone.
 """
@@ -44,6 +45,8 @@ class Seeded:
     private_key: Path
     webhook_secret: Path
     personal_token: Path
+    git_config: Path
+    """How git shows the personal token, see `login`; written at each start."""
     app_id: int = APP_ID
     client_id: str = CLIENT_ID
     installation_id: int = INSTALLATION_ID
@@ -55,7 +58,7 @@ class Seeded:
 
 def seeded(data: Path) -> Seeded:
     """Return the names below a folder; the files are there once the server was started."""
-    return Seeded(data / "app.pem", data / "webhook-secret", data / "personal-token")
+    return Seeded(data / "app.pem", data / "webhook-secret", data / "personal-token", data / "gitconfig")
 
 
 def make_files(data: Path) -> Seeded:

@@ -17,6 +17,7 @@ from workers.local.github.directory import Directory
 from workers.local.github.documents import Documents
 from workers.local.github.events import Events
 from workers.local.github.faults import Faults
+from workers.local.github.login import write_git_config
 from workers.local.github.rates import Rates
 from workers.local.github.repositories import Repositories
 from workers.local.github.rest.apps import AppRoutes
@@ -138,4 +139,5 @@ class Github:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
         documents.url = self.url
+        write_git_config(self.names.git_config, self.url, token)
         await deliveries.start()

@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 from aiohttp import web
 from dulwich.errors import GitProtocolError, HookError
 from dulwich.hooks import Hook
+from dulwich.object_store import MissingObjectFinder
 from dulwich.objects import Commit, ObjectID
 from dulwich.protocol import ReceivableProtocol
 from dulwich.refs import Ref
@@ -181,9 +182,9 @@ def _complete(repo: Repo, sha: ObjectID, *, branch: bool) -> bool:
     store = repo.object_store
     if sha not in store or (branch and not isinstance(store[sha], Commit)):
         return False
-    known = set(repo.get_refs().values())
     try:
-        return all(missing in store for missing, _ in store.find_missing_objects(known, [sha], set()))
+        fresh = MissingObjectFinder(store, list(repo.get_refs().values()), [sha])
+        return all(missing in store for missing, _ in fresh)
     except KeyError:
         return False
 
