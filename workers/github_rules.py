@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from schemas.certificates import CertificateExpiring
-from schemas.events import Event
 from schemas.github import Login, Number
 from schemas.tenants import TenantOffboarded, TenantOnboarded
 from workers.registries import Host, is_loopback
@@ -30,7 +29,8 @@ SETTING = "SEALANE_GITHUB"
 
 Change = Literal["added", "modified", "removed"]
 Reference = Annotated[str, StringConstraints(pattern=r"^(?:env|file|gcp-secret|vault)://.+$")]
-DECLARED: Mapping[str, type[Event]] = {
+Declared = TenantOnboarded | TenantOffboarded | CertificateExpiring
+DECLARED: Mapping[str, type[Declared]] = {
     event.event_type: event for event in (TenantOnboarded, TenantOffboarded, CertificateExpiring)
 }
 """What a path may mean, by type."""

@@ -16,7 +16,7 @@ _SHAPES = re.compile(
     r"|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{8,}"
     r"|(?<=[Bb]asic )[A-Za-z0-9+/=]{8,}"
     r"|ya29\.[A-Za-z0-9._-]+"  # a Google access token
-    r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
+    r"|gh[pousr]_[A-Za-z0-9._-]{20,}|github_pat_[A-Za-z0-9_]{20,}"  # dots and more in the long form, ghs_APP_JWT
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # a user and password in a URL
     r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",  # a signed JSON web token
     re.DOTALL,

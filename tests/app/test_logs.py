@@ -43,6 +43,7 @@ def test_line_breaks_stay_inside_their_line() -> None:
         "Basic dXNlcjpwYXNzd29yZA==",
         "ya29.a0AfH6SMBx-longer",
         "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+        "ghs_123456_" + "eyJhbGciOiJIUzI1NiJ9." + "abc-def_" * 60 + ".sig-nature_" * 3,
         "nats://user:hunter2hunter2@bus.example.com",
         "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----",
         "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln",

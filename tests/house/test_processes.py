@@ -23,18 +23,19 @@ def documents(path: str) -> dict[str, Any]:
 
 
 def test_every_worker_has_a_process() -> None:
-    """The Procfile starts the world and each worker, named as its room."""
+    """The Procfile starts the world, the door, and each worker, named as its room."""
     lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
 
-    assert lines == {"world": "sealane up --no-workers"} | {name: f"sealane worker {name}" for name in WORKERS}
+    others = {"world": "sealane up --no-workers --no-door", "gateway": "sealane gateway"}
+    assert lines == others | {name: f"sealane worker {name}" for name in WORKERS}
 
 
 def test_every_worker_has_its_manifests_and_no_other() -> None:
-    """One Deployment and one worker pool per worker."""
+    """One Deployment and one worker pool per worker, and those of the door."""
     kubernetes = {path.stem for path in (ROOT / "deploy/kubernetes").glob("*.yaml")} - {"settings"}
     cloud_run = {path.stem for path in (ROOT / "deploy/cloud-run").glob("*.yaml")}
 
-    assert kubernetes == cloud_run == set(WORKERS)
+    assert kubernetes == cloud_run == {*WORKERS, "gateway"}
 
 
 @pytest.mark.parametrize("worker", WORKERS)

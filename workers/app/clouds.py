@@ -11,13 +11,16 @@ from workers.adapters.secrets import read_secret
 from workers.bridge.mapping import Mappings
 from workers.bus.wiring import Wiring
 from workers.failures import Invalid, SealaneError
+from workers.github_rules import GithubSettings
 from workers.ports import (
     Attestations,
     AttestorAdmin,
     Attestors,
     Claims,
     Clock,
+    Deliveries,
     Feeds,
+    Github,
     ImageInventory,
     Images,
     KeyMaker,
@@ -44,6 +47,7 @@ class Clouds:
         self._stack = AsyncExitStack()
         self._built: dict[type, Any] = {
             Clock: SystemClock(),
+            GithubSettings: settings.github,
             RotationPace: settings.rotation,
             SigningRules: settings.signing_rules,
         }
@@ -52,6 +56,8 @@ class Clouds:
             AttestorAdmin: self._attestor_admin,
             KeyMaker: self._key_maker,
             Attestors: self._attestors,
+            Deliveries: self._deliveries,
+            Github: self._github,
             ImageInventory: self._image_inventory,
             Feeds: self._feeds,
             Images: self._images,
@@ -171,6 +177,28 @@ class Clouds:
         from workers.adapters.google.artifact_registry import ArtifactRegistry  # noqa: PLC0415 - only where needed
 
         return ArtifactRegistry(await self._google())
+
+    async def _github(self) -> Any:
+        from workers.adapters.github import GithubRepositories  # noqa: PLC0415 - only where a port needs it
+
+        return GithubRepositories(*await self._github_app())
+
+    async def _deliveries(self) -> Any:
+        from workers.adapters.github import AppDeliveries  # noqa: PLC0415 - only where a port needs it
+
+        return AppDeliveries(*await self._github_app())
+
+    async def _github_app(self) -> tuple[Any, Any]:
+        """Return the client and the App's credentials that all GitHub adapters share."""
+        from workers.adapters.github import AppCredentials, GithubClient  # noqa: PLC0415 - only where a port needs it
+
+        if GithubClient not in self._built:
+            settings = self._settings.github
+            client = GithubClient(settings.api)
+            self._stack.push_async_callback(client.close)
+            self._built[GithubClient] = client
+            self._built[AppCredentials] = AppCredentials(settings, client)
+        return self._built[GithubClient], self._built[AppCredentials]
 
     async def _notes(self) -> Any:
         from workers.adapters.google.notes import GrafeasNotes  # noqa: PLC0415 - only where a port needs it

@@ -8,6 +8,7 @@ from workers.ports.administration import AttestorAdmin, AttestorRecord, KeyMaker
 from workers.ports.attestations import Attestation, Attestations, Attestor, Attestors, PublicKey, SigningKeys, Verdict
 from workers.ports.bus import Claims, Clock, Json, Lease, Progress, Rates
 from workers.ports.feeds import Feed, FeedMessage, Feeds
+from workers.ports.github import Deliveries, Github
 from workers.ports.images import ImageInventory, Images, ResolvedImage, StoredImage
 from workers.ports.policies import Policies
 
@@ -20,9 +21,11 @@ __all__ = [
     "Attestors",
     "Claims",
     "Clock",
+    "Deliveries",
     "Feed",
     "FeedMessage",
     "Feeds",
+    "Github",
     "ImageInventory",
     "Images",
     "Json",

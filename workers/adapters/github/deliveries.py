@@ -1,0 +1,56 @@
+"""The port Deliveries: the App's webhook deliveries.
+
+Source: docs.github.com/rest/apps/webhooks: list deliveries (by cursor, newest first; three days), redeliver one.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from workers.adapters.github.client import GithubClient
+from workers.adapters.github.credentials import AppCredentials
+from workers.failures import Unavailable
+from workers.ports.github import Delivery
+
+_PAGE = 100
+_OK = range(200, 300)
+
+
+class AppDeliveries:
+    """Lists deliveries and asks for them again, as the App itself."""
+
+    def __init__(self, client: GithubClient, credentials: AppCredentials) -> None:
+        self._client = client
+        self._credentials = credentials
+
+    @property
+    def configured(self) -> bool:
+        """See workers.ports.Deliveries."""
+        return self._credentials.configured
+
+    async def attempts(self) -> AsyncIterator[Delivery]:
+        """See workers.ports.Deliveries."""
+        page: str | None = f"/app/hook/deliveries?per_page={_PAGE}"
+        while page is not None:
+            answer = await self._client.get(page, await self._credentials.app())
+            for item in answer.data:
+                yield _delivery(item)
+            page = answer.next_page
+
+    async def redeliver(self, attempt: int) -> None:
+        """See workers.ports.Deliveries."""
+        await self._client.post(f"/app/hook/deliveries/{attempt}/attempts", await self._credentials.app())
+
+
+def _delivery(item: Any) -> Delivery:
+    try:
+        return Delivery(
+            id=int(item["id"]),
+            guid=str(item["guid"]),
+            delivered_at=datetime.fromisoformat(item["delivered_at"]),
+            ok=item["status_code"] in _OK,
+            status=str(item["status"])[:100],
+            event=str(item["event"])[:100],
+        )
+    except (KeyError, TypeError, ValueError):
+        raise Unavailable("GitHub lists something that is no delivery") from None
