@@ -18,7 +18,7 @@ def local_pubsub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture(scope="session")
 def google_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Give Google's emulator."""
-    with emulator(tmp_path_factory.mktemp("emulator")) as address, clients(address) as service:
+    with emulator(tmp_path_factory.mktemp("emulator")) as running, clients(running.address) as service:
         yield service
 
 

@@ -21,6 +21,7 @@ from google.pubsub_v1 import PublisherClient as PlainPublisher
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
+from workers.local.death_signal import dying_with_us
 from workers.local.google import GoogleServices
 
 TOKEN = "canary-access-token"
@@ -200,24 +201,50 @@ def local(data: Path) -> Iterator[GoogleServices]:
         loop.close()
 
 
-@contextmanager
-def emulator(folder: Path) -> Iterator[str]:
-    """Run Google's emulator and give its HOST:PORT; it is ended by the process that was started."""
-    gcloud = shutil.which("gcloud")
-    assert gcloud is not None
-    root = subprocess.check_output([gcloud, "info", "--format=value(installation.sdk_root)"], text=True).strip()
-    program = Path(root) / "platform" / "pubsub-emulator" / "bin" / "cloud-pubsub-emulator"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    with (folder / "emulator.log").open("wb") as log:
-        command = [str(program), "--host=127.0.0.1", f"--port={address.rpartition(':')[2]}"]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-    try:
-        yield address
-    finally:
-        process.terminate()
+class Emulator:
+    """Google's emulator on one address, as often as it is started; all that it holds is gone with its process."""
+
+    def __init__(self, log: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it answers some seconds later."""
+        gcloud = shutil.which("gcloud")
+        assert gcloud is not None
+        root = subprocess.check_output([gcloud, "info", "--format=value(installation.sdk_root)"], text=True).strip()
+        program = Path(root) / "platform" / "pubsub-emulator" / "bin" / "cloud-pubsub-emulator"
+        # The script becomes the server, so what is killed is the server.
+        command = [str(program), "--host=127.0.0.1", f"--port={self.address.rpartition(':')[2]}"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                dying_with_us(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        """Kill it at once, and wait for its end."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """See it end: by SIGTERM, or after a while by SIGKILL."""
+        assert self._process is not None
+        self._process.terminate()
         try:
-            process.wait(DEADLINE)
+            self._process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            self.kill()
+
+
+@contextmanager
+def emulator(folder: Path) -> Iterator[Emulator]:
+    """Run Google's emulator; it is ended by the process that was started."""
+    running = Emulator(folder / "emulator.log")
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()

@@ -143,7 +143,7 @@ class GoogleConnection:
             built = transport(channel=await self._plain_channel(self._endpoint))
         else:
             if self._credentials is None:
-                self._credentials = await asyncio.to_thread(_default_credentials)
+                self._credentials = await asyncio.to_thread(default_credentials)
             built = transport(host=service.host, credentials=self._credentials)
         return getattr(package, f"{service.name}AsyncClient")(transport=built)
 
@@ -157,7 +157,8 @@ class GoogleConnection:
         return self._channel
 
 
-def _default_credentials() -> Any:
+def default_credentials() -> Any:
+    """Return the credentials of this process. Raises Denied, with what to do, when it has none."""
     import google.auth  # noqa: PLC0415 - loaded with the client
     from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415 - loaded with the client
 
