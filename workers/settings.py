@@ -76,8 +76,14 @@ class Settings(BaseSettings):
     """How patiently an attestor's signing key is rotated."""
     retention: Retention = Retention()
     """How much the streams of the bus keep, for how long, and in how many copies."""
+    http_host: str = "127.0.0.1"
+    """Address that the door listens on; 0.0.0.0 in a container."""
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """Port of the door over HTTP; 0 takes a free one and logs it."""
+    grpc_port: Annotated[int, Field(ge=-1, le=65535)] = -1
+    """Port of the door over gRPC; 0 takes a free one and logs it, -1 turns it off."""
     metrics_port: int = 0
-    """Port of /metrics, /livez and /readyz of a worker process; 0 takes a free one and logs it, -1 turns it off."""
+    """Port of /metrics, /livez and /readyz of a process; 0 takes a free one and logs it, -1 turns it off."""
     metrics_host: str = "127.0.0.1"
     """Address that /metrics, /livez and /readyz listen on; 0.0.0.0 in a container that others probe."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"

@@ -59,7 +59,7 @@ def test_grpc_door_says_that_it_serves(world: Up) -> None:
 def test_health_page_shows_workers_at_work(world: Up) -> None:
     """A person who opens the page reads which workers are at work."""
     page = eventually(
-        lambda: (body := get(f"{world.endpoints['http']}/")[1]).count("at work") >= 2 and body, "workers at work"
+        lambda: (body := get(f"{world.endpoints['metrics']}/")[1]).count("at work") >= 2 and body, "workers at work"
     )
 
     assert "<td>attest</td>" in page
@@ -76,6 +76,7 @@ def test_secrets_are_for_their_owner_alone(world: Up) -> None:
     assert stat.S_IMODE(world.data.stat().st_mode) == 0o700
     logs = [file.read_text(errors="replace") for file in (world.data / "logs").iterdir()]
     pages = [get(f"{world.endpoints['http']}{page}")[1] for page in ("/", "/readyz", "/livez")]
+    pages += [get(f"{world.endpoints['metrics']}{page}")[1] for page in ("/", "/readyz", "/livez", "/metrics")]
     family = [" ".join([*process.cmdline(), *process.environ().values()]) for process in world.family()]
     shown = [world.said, json.dumps(world.endpoints), *logs, *pages, *family]
     assert len(family) >= 3

@@ -49,6 +49,16 @@ def _say_what_is_ignored() -> None:
         log.warning("%s", safe(sentence))
 
 
+def joined_world(data: Path | None = None) -> tuple[WorldFolder, dict[str, Any]] | None:
+    """Return the local world whose settings `load_settings` returns, with its endpoints; None when it is none."""
+    settings = Settings()
+    if data is None and "nats" in settings.model_fields_set:
+        return None
+    folder = WorldFolder(data or settings.data)
+    endpoints = folder.endpoints()
+    return None if endpoints is None else (folder, endpoints)
+
+
 def overlay(settings: Settings, folder: WorldFolder, endpoints: dict[str, Any]) -> Settings:
     """Return the settings with those of a running local world; rules and registries set by hand stay."""
     explicit = settings.model_dump(include=settings.model_fields_set - _PLACE)

@@ -1,9 +1,9 @@
-"""/metrics, /livez and /readyz of a worker process, on a small HTTP server of its own: GET only, one answer, close."""
+"""/metrics, /livez and /readyz of a process, on a small HTTP server of its own: GET only, one answer, close."""
 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -16,15 +16,17 @@ _WORDS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service 
 
 
 class HealthServer:
-    """Serves the pages of a process. `live` and `ready` return (whether, what to say)."""
+    """Serves the pages of a process. `live` and `ready` return (whether, what to say); `more` are further pages."""
 
     def __init__(
         self,
         live: Callable[[], Awaitable[tuple[bool, dict[str, object]]]],
         ready: Callable[[], Awaitable[tuple[bool, dict[str, object]]]],
+        more: Mapping[str, Callable[[], Awaitable[Page]]] | None = None,
     ) -> None:
         self._live = live
         self._ready = ready
+        self._more = more or {}
         self._server: asyncio.Server | None = None
 
     async def start(self, port: int, host: str = "127.0.0.1") -> int:
@@ -65,6 +67,8 @@ class HealthServer:
                 return _json(*await self._live())
             case "/readyz":
                 return _json(*await self._ready())
+            case other if other in self._more:
+                return await self._more[other]()
             case _:
                 return 404, "text/plain", b"/metrics, /livez and /readyz are here\n"
 

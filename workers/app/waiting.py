@@ -41,6 +41,19 @@ async def wait_for_world(data: Path | None) -> Settings:
     return overlay(Settings(), folder, endpoints)
 
 
+async def wait_for_connection(settings: Settings, identity: str) -> None:
+    """Return once the bus lets this identity in. Raises Denied."""
+    waiting = Waiting()
+    while True:
+        try:
+            connection = await open_bus(settings, identity)
+        except (Unavailable, NotFound) as error:
+            await waiting.for_(str(error))
+        else:
+            await connection.close()
+            return
+
+
 async def wait_for_bus(settings: Settings, wiring: Wiring) -> None:
     """Return once the worker could begin. Raises SealaneError when the bus is there, but not as the worker needs it."""
     waiting = Waiting()

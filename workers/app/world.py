@@ -10,22 +10,16 @@ import sys
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
-from workers.adapters.key_sets import fetch_key_set
 from workers.app.connecting import open_bus
+from workers.app.door import DOOR_PORTS, at_home, local_policy, open_door
 from workers.app.environment import overlay, world_environment
-from workers.app.local_repository import with_local_repository
 from workers.app.shell import door_login
 from workers.bus.rooms import all_wirings
 from workers.bus.topology.identities import ensure_identities
-from workers.bus.topology.permissions import GATEWAY, PROVISIONER, derive, doors, render
+from workers.bus.topology.permissions import PROVISIONER, derive, render
 from workers.bus.topology.provision import apply
 from workers.bus.topology.streams import topology
-from workers.bus.transport.connection import Connection
 from workers.failures import Unavailable
-from workers.gateway.callers import hash_of
-from workers.gateway.principals import Grant, Principal, read_policy
-from workers.gateway.rpc import RpcDoor
-from workers.gateway.server import Door
 from workers.local.announcing import Announcer
 from workers.local.children import Child
 from workers.local.folder import FolderError, WorldFolder
@@ -40,7 +34,7 @@ from workers.redaction import conceal
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
-PORTS = ("nats", "http", "grpc", "google_rest", "google_grpc", "registry", "oidc")
+PORTS = ("nats", "google_rest", "google_grpc", "registry", "oidc")
 _WATCH, _LONGEST_WATCH = 0.2, 10.0
 """Seconds between looks at nats-server."""
 REGISTRY_USER = "oauth2accesstoken"
@@ -50,16 +44,20 @@ REGISTRY_USER = "oauth2accesstoken"
 class World:
     """One running world in a folder. Use as an async context manager, from the main thread.
 
-    With `announces` its registry announces every push on the topic `gcr`, as Artifact Registry does.
+    With `announces` its registry announces every push on the topic `gcr`, as Artifact Registry does. Without
+    `with_door` another process opens the door, on the ports that the folder keeps.
     """
 
-    def __init__(self, folder: WorldFolder, *, with_workers: bool = True, announces: bool = False) -> None:
+    def __init__(
+        self, folder: WorldFolder, *, with_workers: bool = True, with_door: bool = True, announces: bool = False
+    ) -> None:
         self.folder = folder
         self.project = Settings().project
         self.names: Seeded = seeded(self.project)
         self.endpoints: dict[str, Any] = {}
         self.workers: Child | None = None
         self._with_workers = with_workers
+        self._with_door = with_door
         self._announces = announces
         self._stack = AsyncExitStack()
 
@@ -87,7 +85,8 @@ class World:
         self._stack.callback(self.folder.unlock)
         if (older := upgrade(self.folder.root)) is not None:
             log.info("upgraded %s from version %d to %d", self.folder.root, older, VERSION)
-        ports = await self.folder.ports(PORTS)
+        mine, lent = ((*PORTS, *DOOR_PORTS), ()) if self._with_door else (PORTS, DOOR_PORTS)
+        ports = await self.folder.ports(mine, lent=lent)
         token = self.folder.token()
         conceal(token)
         server = await self._start_nats(ports["nats"])
@@ -95,7 +94,9 @@ class World:
         settings = overlay(Settings(), self.folder, self.endpoints)
         await self._provision(settings)
         await self._start_clouds(ports, token)
-        await self._open_doors(settings, ports)
+        door_login(self.folder, self.endpoints["http"])
+        if self._with_door:
+            await self._open_door(settings, ports)
         self.folder.publish(self.endpoints)
         if self._with_workers:
             await self._start_workers()
@@ -145,25 +146,9 @@ class World:
         self._stack.push_async_callback(announcer.stop)
         return announcer.announce
 
-    async def _open_doors(self, settings: Settings, ports: dict[str, int]) -> None:
-        connection: Connection = await open_bus(settings, GATEWAY)
-        self._stack.push_async_callback(connection.close)
-        through = doors(all_wirings().values())
-        policy = read_policy(settings.principals).within(through).with_principal(self._newcomer(through))
-        policy = with_local_repository(policy, self.endpoints)
-        door, rpc = Door(connection, policy, fetch_key_set), RpcDoor(connection)
-        await door.start(ports["http"])
-        self._stack.push_async_callback(door.stop)
-        door_login(self.folder, self.endpoints["http"])
-        await rpc.start(ports["grpc"])
-        self._stack.push_async_callback(rpc.stop)
-
-    def _newcomer(self, types: tuple[str, ...]) -> Principal:
-        """Return whoever may read this folder: it may bring whatever comes through a door."""
-        key = self.folder.api_key()
-        conceal(key)
-        grants = tuple(Grant(type=event_type) for event_type in types)
-        return Principal(name="local", api_keys=(hash_of(key),), may_publish=grants, rate=6000)
+    async def _open_door(self, settings: Settings, ports: dict[str, int]) -> None:
+        policy = local_policy(settings, self.folder, self.endpoints)
+        await self._stack.enter_async_context(open_door(at_home(settings, ports), policy))
 
     async def _start_workers(self) -> None:
         command = (sys.executable, "-m", "workers", "worker", *sorted(all_wirings()), "--data", str(self.folder.root))
@@ -183,6 +168,7 @@ class World:
             "nats": nats,
             "http": f"http://127.0.0.1:{ports['http']}",
             "grpc": f"127.0.0.1:{ports['grpc']}",
+            "metrics": f"http://127.0.0.1:{ports['metrics']}",
             "google_rest": f"http://127.0.0.1:{ports['google_rest']}",
             "google_grpc": f"127.0.0.1:{ports['google_grpc']}",
             "registry": registry,

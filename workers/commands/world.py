@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workers.app.world import World
 
 NO_WORKERS = Annotated[bool, typer.Option("--no-workers", help="Start the world and the door alone.")]
+NO_DOOR = Annotated[bool, typer.Option("--no-door", help="Leave the door to a process `sealane gateway`.")]
 ANNOUNCE = Annotated[
     bool, typer.Option("--announce-pushes", help="Let the registry announce each push on the topic gcr.")
 ]
@@ -22,7 +23,9 @@ def register(app: typer.Typer) -> None:
     app.command("up", epilog=examples("sealane up", "sealane up --data /srv/sealane", "sealane up --no-workers"))(up)
 
 
-def up(data: DATA = None, no_workers: NO_WORKERS = False, announce_pushes: ANNOUNCE = False) -> None:
+def up(
+    data: DATA = None, no_workers: NO_WORKERS = False, no_door: NO_DOOR = False, announce_pushes: ANNOUNCE = False
+) -> None:
     """Start the bus, local clouds, the door and all workers. Ctrl-C ends them.
 
     The data stays in the folder and the ports stay the same. One world per folder. With --announce-pushes an image is
@@ -30,10 +33,10 @@ def up(data: DATA = None, no_workers: NO_WORKERS = False, announce_pushes: ANNOU
     """
     import asyncio
 
-    asyncio.run(_up(data, with_workers=not no_workers, announces=announce_pushes))
+    asyncio.run(_up(data, with_workers=not no_workers, with_door=not no_door, announces=announce_pushes))
 
 
-async def _up(data: Path | None, *, with_workers: bool, announces: bool) -> None:
+async def _up(data: Path | None, *, with_workers: bool, with_door: bool, announces: bool) -> None:
     from workers.app.environment import world_folder
     from workers.app.logs import configure_logs
     from workers.app.stopping import StoppedEarly, stop_on_signals, unless_stopped
@@ -42,7 +45,7 @@ async def _up(data: Path | None, *, with_workers: bool, announces: bool) -> None
 
     configure_logs(Settings().log_level)
     stop = stop_on_signals()
-    world = World(world_folder(data), with_workers=with_workers, announces=announces)
+    world = World(world_folder(data), with_workers=with_workers, with_door=with_door, announces=announces)
     try:
         await unless_stopped(stop, world.__aenter__())
     except StoppedEarly:
@@ -62,8 +65,9 @@ def describe(world: "World") -> None:
     endpoints, names = world.endpoints, world.names
     where = {
         "bus (NATS)": endpoints["nats"],
-        "door (HTTP)": f"{endpoints['http']}/",
+        "door (HTTP)": endpoints["http"],
         "door (gRPC)": endpoints["grpc"],
+        "health page": f"{endpoints['metrics']}/",
         "Google, REST": endpoints["google_rest"],
         "Google, gRPC": endpoints["google_grpc"],
         "registry": endpoints["registry"],

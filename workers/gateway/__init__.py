@@ -3,9 +3,11 @@
 Law of this room: one file per concern. It knows the bus, never a cloud or a worker.
 
     server, rpc                  HTTP and gRPC
-    health, page                 what is alive, for programs and for people
+    protocol, patience           how a client is read, and when it is ended
+    health, page, metrics        what is alive and what was answered, for programs and for people
     events, reading, problems    events in: what comes, in which form, and what is wrong with it
-    principals, limits           who may publish what, and how much: policy as data
+    principals, explanation      who may publish what: policy as data, and in words
+    limits                       how much, and what a token is used for: known to all replicas together
     callers, tokens, keysets     who calls: API keys, signed tokens, the keys of their issuers
     openapi                      the door described for programs
 """

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,11 @@ NO_CLAIMS: Mapping[str, Any] = {}
 def hash_of(key: str) -> str:
     """Return how a policy names an API key: keys are random and long, a plain SHA-256 hides them well."""
     return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def new_key() -> str:
+    """Return an API key that nobody can guess: 256 random bits."""
+    return KEY_PREFIX + secrets.token_urlsafe(32)
 
 
 class Callers:

@@ -127,7 +127,7 @@ class Principal(_Data):
     """Claim → pattern, or a list of them of which one must match. Ids, `sub` and `email` are compared exactly."""
     api_keys: tuple[KeyHash, ...] = ()
     """SHA-256 of the API keys it bears instead of a token; several while one is replaced. A key is `slk_` and at least
-    32 random characters; `printf %s "$KEY" | sha256sum` hashes it."""
+    32 random characters; `sealane principals key` makes one, `printf %s "$KEY" | sha256sum` hashes it."""
     may_publish: tuple[Grant, ...]
     """What it may publish: nothing else."""
     sources: tuple[Text, ...] = ()
@@ -183,7 +183,7 @@ class Policy(_Data):
             for grant in principal.may_publish:
                 if grant.type not in types:
                     raise Invalid(
-                        f"SEALANE_PRINCIPALS lets {principal.name} publish {grant.type}, which only a worker says: "
+                        f"the policy lets {principal.name} publish {grant.type}, which only a worker says: "
                         f"through a door come {', '.join(types)}"
                     )
         return self

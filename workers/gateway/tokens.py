@@ -93,7 +93,7 @@ class Tokens:
         nearest: list[str] | None = None
         for principal in self._policy.bearers(issuer):
             missed = [
-                claim for claim, wanted in _wanted(issuer, principal).items() if not _holds(wanted, claims, claim)
+                claim for claim, wanted in wanted_of(issuer, principal).items() if not _holds(wanted, claims, claim)
             ]
             if not missed:
                 return principal
@@ -122,8 +122,8 @@ def told(claims: Mapping[str, Any]) -> dict[str, str]:
     return {name: shown(claims[name]) for name in (*_TOLD, *_TOLD_TOO) if name in claims}
 
 
-def _wanted(issuer: Issuer, principal: Principal) -> Mapping[str, Any]:
-    """Return what the claims must be: on GitHub also no pull request and GitHub's runners, unless named."""
+def wanted_of(issuer: Issuer, principal: Principal) -> Mapping[str, Any]:
+    """Return what the claims must be: on GitHub also no pull request (None) and GitHub's runners, unless named."""
     wanted: dict[str, Any] = dict(principal.claims)
     if issuer.kind == "github":
         wanted.setdefault("event_name", None)

@@ -122,15 +122,19 @@ class WorldFolder:
             os.close(descriptor)
         return int(text) if text.isdigit() else None
 
-    async def ports(self, names: Iterable[str]) -> dict[str, int]:
+    def kept_ports(self) -> dict[str, int]:
+        """Return the ports that this folder keeps, by name."""
+        file = self.root / "ports.json"
+        return dict(json.loads(file.read_text())) if file.exists() else {}
+
+    async def ports(self, names: Iterable[str], *, lent: Iterable[str] = ()) -> dict[str, int]:
         """Return the port of each name: kept from before, or chosen free and kept.
 
-        Raises FolderError when somebody else took a kept one.
+        Raises FolderError when somebody else took a kept one; those that are `lent` are another process's to open.
         """
-        file = self.root / "ports.json"
-        kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
-        names = tuple(names)
-        for name in names:
+        file, kept = self.root / "ports.json", self.kept_ports()
+        names, lent = tuple(names), tuple(lent)
+        for name in (*names, *lent):
             if name not in kept:
                 kept[name] = _free_port(taken=kept.values())
         _replace(file, kept)
@@ -140,7 +144,7 @@ class WorldFolder:
                     f"port {kept[name]} ({name}), which {file} keeps for this world, is taken by another program:"
                     f" stop that one, or delete {file} to have free ports chosen anew"
                 )
-        return {name: kept[name] for name in names}
+        return {name: kept[name] for name in (*names, *lent)}
 
     def token(self) -> str:
         """Return the local access token, made on first use."""

@@ -158,8 +158,12 @@ def _shared_streams(retention: Retention) -> tuple[Stream, ...]:
             duplicate_window=nanoseconds(retention.duplicate_window),
         ),
         _bucket(LINES, retention),
-        _bucket(LEDGER, retention, max_bytes=retention.ledger_bytes, allow_msg_ttl=True),
+        _ledger(retention),
     )
+
+
+def _ledger(retention: Retention) -> Stream:
+    return _bucket(LEDGER, retention, max_bytes=retention.ledger_bytes, allow_msg_ttl=True)
 
 
 def _retry(worker: str, retention: Retention) -> Stream:

@@ -1,0 +1,157 @@
+"""The door as a process opens it: `sealane gateway` by itself, `sealane up` beside the local world."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import REGISTRY
+
+from workers.adapters.key_sets import fetch_key_set
+from workers.app.connecting import open_bus
+from workers.app.environment import joined_world
+from workers.app.health import HealthServer
+from workers.app.logs import configure_logs
+from workers.app.stopping import StoppedEarly, stop_on_signals, unless_stopped
+from workers.app.waiting import wait_for_connection, wait_for_world
+from workers.bus.rooms import all_wirings
+from workers.bus.topology.permissions import GATEWAY, doors
+from workers.bus.transport.connection import Connection
+from workers.failures import Unavailable
+from workers.gateway.callers import hash_of
+from workers.gateway.health import examine
+from workers.gateway.page import render
+from workers.gateway.principals import Grant, Policy, Principal, read_policy
+from workers.gateway.rpc import RpcDoor
+from workers.gateway.server import Door
+from workers.local.folder import WorldFolder
+from workers.redaction import conceal
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+DOOR_PORTS = ("http", "grpc", "metrics")
+"""What the folder of a local world keeps a port for, and the settings name one for."""
+OFF = -1
+"""The port of what shall not listen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Where a door listens; None where it does not."""
+
+    http: str
+    grpc: str | None
+    metrics: str | None
+
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """What listens, and where."""
+        known = (("HTTP", self.http), ("gRPC", self.grpc), ("metrics", self.metrics))
+        return [(name, place) for name, place in known if place is not None]
+
+
+async def run_gateway(data: Path | None) -> None:
+    """Open the door until SIGTERM or SIGINT, then answer what is under way. Raises SealaneError when it cannot open."""
+    configure_logs(Settings().log_level)
+    stop = stop_on_signals()
+    try:
+        settings = await unless_stopped(stop, wait_for_world(data))
+        if (joined := joined_world(data)) is None:
+            policy = policy_of(settings)
+        else:
+            policy = local_policy(settings, *joined)
+            settings = at_home(settings, joined[0].kept_ports())
+        await unless_stopped(stop, wait_for_connection(settings, GATEWAY))
+    except StoppedEarly:
+        return
+    async with open_door(settings, policy) as opened:
+        where = ", ".join(f"{name} {place}" for name, place in opened.places)
+        log.info("ready: the door for %d principals; %s", len(policy.principals), where)
+        await stop.wait()
+        log.info("stopping: what is under way is answered")
+    log.info("stopped: the door")
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return who may publish what, as the settings say. Raises Invalid."""
+    return read_policy(settings.principals).within(doors(all_wirings().values()))
+
+
+def local_policy(settings: Settings, world: WorldFolder, endpoints: Mapping[str, Any]) -> Policy:
+    """Return it with those who are known in a local world besides: whoever may read its folder, and one repository."""
+    from workers.app.local_repository import with_local_repository  # noqa: PLC0415 - only where a local world is
+
+    policy = policy_of(settings).with_principal(_newcomer(world, doors(all_wirings().values())))
+    return with_local_repository(policy, endpoints)
+
+
+def at_home(settings: Settings, ports: Mapping[str, int]) -> Settings:
+    """Return the settings with the ports that the folder of a local world keeps for its door."""
+    kept = {f"{name}_port": ports[name] for name in DOOR_PORTS}
+    return settings.model_copy(update=kept | {"http_host": "127.0.0.1", "metrics_host": "127.0.0.1"})
+
+
+def _newcomer(world: WorldFolder, types: tuple[str, ...]) -> Principal:
+    """Return whoever may read the folder: it may bring whatever comes through a door."""
+    key = world.api_key()
+    conceal(key)
+    grants = tuple(Grant(type=event_type) for event_type in types)
+    return Principal(name="local", api_keys=(hash_of(key),), may_publish=grants, rate=6000)
+
+
+@asynccontextmanager
+async def open_door(settings: Settings, policy: Policy) -> AsyncIterator[Opened]:
+    """Hold the door open while the block runs; at its end what is under way is answered, within the grace.
+
+    Raises Unavailable when a port is taken, and what `open_bus` raises.
+    """
+    async with AsyncExitStack() as stack:
+        connection = await open_bus(settings, GATEWAY)
+        stack.push_async_callback(connection.close)
+        door = Door(connection, policy, fetch_key_set, grace=settings.grace.total_seconds())
+        metrics = await _open_metrics(settings, connection, door, stack)
+        grpc = None
+        if settings.grpc_port != OFF:
+            rpc = RpcDoor(connection)
+            grpc = f"{settings.http_host}:{await _listen(rpc.start, settings.grpc_port, settings.http_host, 'GRPC')}"
+            stack.push_async_callback(rpc.stop)
+        port = await _listen(door.start, settings.http_port, settings.http_host, "HTTP")
+        stack.push_async_callback(door.stop)
+        yield Opened(f"http://{settings.http_host}:{port}", grpc, metrics)
+
+
+async def _open_metrics(settings: Settings, connection: Connection, door: Door, stack: AsyncExitStack) -> str | None:
+    """Serve metrics and the health page, on a port that is nobody's but the operator's."""
+    REGISTRY.register(door.metrics)
+    stack.callback(REGISTRY.unregister, door.metrics)
+    if settings.metrics_port == OFF:
+        return None
+
+    async def live() -> tuple[bool, dict[str, object]]:
+        alive = not connection.client.is_connected or await connection.alive() is not None
+        return alive, {"live": alive}
+
+    async def ready() -> tuple[bool, dict[str, object]]:
+        found = await examine(connection)
+        is_ready = found.ready and not door.stopping
+        return is_ready, found.as_json() | {"ready": is_ready}
+
+    async def page() -> tuple[int, str, bytes]:
+        return 200, "text/html; charset=utf-8", render(await examine(connection)).encode()
+
+    server = HealthServer(live, ready, {"/": page})
+    port = await _listen(server.start, settings.metrics_port, settings.metrics_host, "METRICS")
+    stack.push_async_callback(server.stop)
+    return f"http://{settings.metrics_host}:{port}/metrics"
+
+
+async def _listen(start: Callable[[int, str], Awaitable[int]], port: int, host: str, name: str) -> int:
+    """Return the port. Raises Unavailable when it is taken."""
+    try:
+        return await start(port, host)
+    except (OSError, RuntimeError) as error:
+        raise Unavailable(
+            f"the door cannot listen on {host}:{port}: free that port, or set SEALANE_{name}_PORT"
+        ) from error

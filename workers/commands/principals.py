@@ -1,0 +1,79 @@
+"""`sealane principals key|check`: API keys for the door, and its policy in words."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workers.commands.output import JSON, examples, write_json, write_records, write_table
+
+FILE = Annotated[
+    str, typer.Argument(metavar="[FILE]", help="JSON file with the policy, - for stdin; default: SEALANE_PRINCIPALS.")
+]
+_COLUMNS = {
+    "PRINCIPAL": lambda record: record["principal"],
+    "KNOWN BY": lambda record: record["proof"],
+    "MAY PUBLISH": lambda record: "; ".join(record["may_publish"]) or "nothing",
+    "AS SOURCE": lambda record: record["sources"],
+    "RATE": lambda record: record["rate"],
+    "REMARKS": lambda record: "; ".join(record["remarks"]),
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Who may bring events to the door: keys, and the policy in words.")
+    group.command("key", epilog=examples("sealane principals key", "sealane principals key --json | jq -r .hash"))(key)
+    group.command(
+        "check",
+        epilog=examples("sealane principals check principals.json", "sealane principals check --json | jq .remarks"),
+    )(check)
+    app.add_typer(group, name="principals")
+
+
+def key(*, as_json: JSON = False) -> None:
+    """Make an API key: it is shown this once, the policy names its hash alone.
+
+    Give the key to whoever shall bear it, as a secret, and write the hash into `api_keys` of a principal. To replace a
+    key, name both hashes until everybody bears the new one.
+    """
+    from workers.gateway.callers import hash_of, new_key
+
+    made = new_key()
+    record = {"key": made, "hash": hash_of(made)}
+    if as_json:
+        write_json(record)
+    else:
+        write_table(["what", "value"], record.items(), empty="")
+
+
+def check(file: FILE = "", *, as_json: JSON = False) -> None:
+    """Say whether a policy is right, and in words who may bring what; what is hardly meant so is remarked on."""
+    from workers.gateway.explanation import explain, unused
+
+    policy = _policy(file)
+    records: list[dict[str, Any]] = [one.as_json() for one in explain(policy)]
+    write_records(records, _COLUMNS, as_json=as_json, empty="Nobody may bring anything.")
+    for issuer in unused(policy):
+        typer.echo(f"nobody bears tokens of the issuer {issuer!r}", err=True)
+
+
+def _policy(file: str) -> Any:
+    """Return the policy. Raises Invalid."""
+    import sys
+
+    from workers.bus.rooms import all_wirings
+    from workers.bus.topology.permissions import doors
+    from workers.failures import Invalid
+    from workers.gateway.principals import read_policy
+    from workers.settings import Settings
+
+    if file == "-":
+        text = sys.stdin.read()
+        if not text.lstrip().startswith(("{", "[")):
+            raise Invalid("what is on stdin is no JSON object: a policy is one, with `issuers` and `principals`")
+    elif file:
+        text = str(Path(file))
+    else:
+        text = Settings().principals
+    return read_policy(text).within(doors(all_wirings().values()))
