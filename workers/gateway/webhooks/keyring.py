@@ -33,6 +33,7 @@ class Keyring:
         self._read_secret = read_secret
         self._clock = clock
         self._known: dict[str, bytes] = {}
+        self._told: set[str] = set()
         self._read_at = self._doubted_at = float("-inf")
         self._reading = asyncio.Lock()
 
@@ -86,10 +87,14 @@ class Keyring:
         """Read one; what does not answer stays as it was, what is not there any more is gone."""
         try:
             async with asyncio.timeout(PATIENCE):
-                return (await self._read_secret(reference)).encode()
+                secret = (await self._read_secret(reference)).encode()
         except PermanentError as error:
-            log.warning("a secret of the webhook does not count: %s", error)
+            if reference not in self._told:
+                log.warning("a secret of the webhook does not count: %s", error)
+            self._told.add(reference)
             return None
         except (SealaneError, TimeoutError) as error:
             log.warning("a secret of the webhook cannot be read now: %s", error)
             return self._known.get(reference)
+        self._told.discard(reference)
+        return secret
