@@ -104,14 +104,23 @@ class Receiver:
     answer: int = 202
     silent: bool = False
     got: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
+    _more: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def take(self, request: web.Request) -> web.Response:
         """Keep one delivery."""
-        self.got.append((request.headers, await request.read()))
+        body = await request.read()
+        async with self._more:
+            self.got.append((request.headers, body))
+            self._more.notify_all()
         if self.silent:
             await asyncio.Event().wait()
         headers = {"Location": self.url} if self.answer == 302 else {}
         return web.Response(status=self.answer, text="taken", headers=headers)
+
+    async def arrived(self, count: int) -> None:
+        """Wait until so many deliveries have arrived."""
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.got) >= count)
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """Return the payloads of one kind of event, in the order of their arrival."""

@@ -40,10 +40,6 @@ def errors_as_json() -> Middleware:
             response = await handler(request)
         except GithubError as error:
             response = error.response()
-        except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
-            if kind_of(request) == "git":
-                raise
-            response = not_found().response()
         except web.HTTPRequestEntityTooLarge:
             response = GithubError(413, "Payload Too Large").response()
         if not response.prepared:
@@ -94,6 +90,8 @@ def authenticate(credentials: Credentials, rates: Rates) -> Middleware:
         except GithubError as error:
             error.headers.update(window.headers())
             raise
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
+            raise GithubError(404, "Not Found", headers=window.headers()) from error
         response = _unless_unchanged(request, response)
         window.used -= response.status == web.HTTPNotModified.status_code
         response.headers.update(window.headers())

@@ -11,8 +11,9 @@ import time
 from typing import Any
 
 from aiohttp import web
+from dulwich.errors import NotTreeError
 from dulwich.object_store import commit_tree_changes
-from dulwich.objects import Blob, Commit, ObjectID, Tree
+from dulwich.objects import Blob, Commit, ObjectID, Tree, valid_hexsha
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
@@ -79,7 +80,7 @@ class ContentRoutes:
         repository, sha = self._of.allowed(request, "contents"), request.match_info["sha"].encode()
 
         def find(repo: Repo) -> bytes:
-            return _blob(repo, ObjectID(sha)).data if len(sha) == len(ZERO) else b""
+            return _blob(repo, ObjectID(sha)).data
 
         data = await self._of.read(repository, find)
         body = {"sha": text(sha), "size": len(data), "encoding": "base64", "content": _base64(data)}
@@ -183,7 +184,7 @@ def _lookup(repo: Repo, commit: Commit, path: str) -> tuple[int, ObjectID]:
         if not isinstance(root, Tree):
             raise not_found()
         return root.lookup_path(repo.object_store.__getitem__, path.encode())
-    except (KeyError, ValueError, NotADirectoryError) as error:
+    except (KeyError, ValueError, NotTreeError) as error:
         raise not_found() from error
 
 
@@ -235,10 +236,7 @@ def _made(tree: ObjectID, parent: Commit | None, message: str, who: bytes) -> Co
 
 
 def _blob(repo: Repo, sha: ObjectID) -> Blob:
-    try:
-        found = repo.object_store[sha]
-    except (KeyError, ValueError) as error:
-        raise not_found() from error
+    found = repo.object_store[sha] if valid_hexsha(sha) and sha in repo.object_store else None
     if not isinstance(found, Blob):
         raise not_found()
     return found
