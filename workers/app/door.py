@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client import REGISTRY
 
 from workers.adapters.key_sets import fetch_key_set
+from workers.adapters.secrets import read_secret
 from workers.app.connecting import open_bus
 from workers.app.environment import joined_world
 from workers.app.health import HealthServer
@@ -26,6 +27,7 @@ from workers.gateway.page import render
 from workers.gateway.principals import Grant, Policy, Principal, read_policy
 from workers.gateway.rpc import RpcDoor
 from workers.gateway.server import Door
+from workers.gateway.webhooks.keyring import Keyring
 from workers.local.folder import WorldFolder
 from workers.redaction import conceal
 from workers.settings import Settings
@@ -110,7 +112,8 @@ async def open_door(settings: Settings, policy: Policy) -> AsyncIterator[Opened]
     async with AsyncExitStack() as stack:
         connection = await open_bus(settings, GATEWAY)
         stack.push_async_callback(connection.close)
-        door = Door(connection, policy, fetch_key_set, grace=settings.grace.total_seconds())
+        github = Keyring(settings.github.secrets, read_secret)
+        door = Door(connection, policy, fetch_key_set, github=github, grace=settings.grace.total_seconds())
         metrics = await _open_metrics(settings, connection, door, stack)
         grpc = None
         if settings.grpc_port != OFF:
