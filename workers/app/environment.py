@@ -71,6 +71,7 @@ def overlay(settings: Settings, folder: WorldFolder, endpoints: dict[str, Any]) 
         "google_token": f"file://{endpoints['token']}",
         "registries": endpoints["registries"],
         "signing_rules": endpoints["signing_rules"],
+        "github": endpoints["github_settings"],
         "feeds": feeds(endpoints["project"]),
     }
     return Settings.model_validate(local | explicit | {"data": folder.root, "nats_seed": local["nats_seed"]})

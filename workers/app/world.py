@@ -13,6 +13,7 @@ from typing import Any, Self
 from workers.app.connecting import open_bus
 from workers.app.door import DOOR_PORTS, at_home, local_policy, open_door
 from workers.app.environment import overlay, world_environment
+from workers.app.local_github import describe_github, greet_door, local_github
 from workers.app.shell import door_login
 from workers.bus.rooms import all_wirings
 from workers.bus.topology.identities import ensure_identities
@@ -34,7 +35,7 @@ from workers.redaction import conceal
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
-PORTS = ("nats", "google_rest", "google_grpc", "registry", "oidc")
+PORTS = ("nats", "google_rest", "google_grpc", "registry", "oidc", "github")
 _WATCH, _LONGEST_WATCH = 0.2, 10.0
 """Seconds between looks at nats-server."""
 REGISTRY_USER = "oauth2accesstoken"
@@ -59,6 +60,7 @@ class World:
         self._with_workers = with_workers
         self._with_door = with_door
         self._announces = announces
+        self._github = local_github(folder)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -97,6 +99,7 @@ class World:
         door_login(self.folder, self.endpoints["http"])
         if self._with_door:
             await self._open_door(settings, ports)
+        await greet_door(self._github, self.endpoints)
         self.folder.publish(self.endpoints)
         if self._with_workers:
             await self._start_workers()
@@ -134,6 +137,8 @@ class World:
             issuers = OidcIssuers(self.folder.root / "oidc", token=token)
             await issuers.start(ports["oidc"])
             self._stack.push_async_callback(issuers.stop)
+            await self._github.start(ports["github"])
+            self._stack.push_async_callback(self._github.stop)
         except (OSError, RuntimeError) as error:
             raise Unavailable(f"the local clouds did not start: {error}") from error
         self.names = await seed(ports["google_rest"], token, self.project)
@@ -173,6 +178,7 @@ class World:
             "google_grpc": f"127.0.0.1:{ports['google_grpc']}",
             "registry": registry,
             "oidc": f"http://127.0.0.1:{ports['oidc']}",
+            **describe_github(self.folder, ports["github"]),
             "registry_user": REGISTRY_USER,
             "project": self.project,
             "location": names.location,

@@ -29,8 +29,8 @@ from workers.local.github.repositories import Repositories
 APP_ID = 1_234_567
 CLIENT_ID = "Iv23liLocalSealane01"
 INSTALLATION_ID = 43_210_987
-OWNER = Account(21_031_067, "acme", "Organization")
-USER = Account(583_231, "local", "User")
+OWNER = Account(583_231, "acme", "Organization")
+USER = Account(21_031_067, "local", "User")
 REPOSITORY_ID = 186_853_002
 REPOSITORY = "onboarding"
 PERMISSIONS = {"contents": "read", "metadata": "read", "packages": "read"}
