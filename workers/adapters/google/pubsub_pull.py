@@ -21,7 +21,7 @@ from google.cloud.pubsub_v1.subscriber.scheduler import Scheduler
 from workers.ports.feeds import FeedMessage
 
 log = logging.getLogger(__name__)
-_EXTENSION = 30.0
+_EXTENSION = 30
 """Seconds that a lease is given at most: how long what a killed process held, or had not read yet, stays away."""
 _LONGEST_LEASE = 10 * 365 * 86400.0
 """Seconds. A lease is renewed until its message is answered: one dropped earlier would no longer count as held."""
