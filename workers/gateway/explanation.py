@@ -99,7 +99,7 @@ def _covers(wide: Mapping[str, Any], narrow: Mapping[str, Any]) -> bool:
 
 def _within(narrow: Any, wide: Any) -> bool:
     if narrow is None or wide is None:
-        return narrow == wide
+        return narrow is wide
     return all(
         any(text == pattern or ("*" not in text and matches(pattern, text)) for pattern in _texts(wide))
         for text in _texts(narrow)
