@@ -60,6 +60,8 @@ class ProgressMessage(BaseModel):
     """Running number within the attempt."""
     at: AwareDatetime
     """When."""
+    actor: str | None = None
+    """The authenticated principal who caused the run, if the event says so."""
     step: str | None = None
     """`step`: its name."""
     state: Literal["began", "done", "failed"] | None = None

@@ -39,8 +39,9 @@ async def fan(lane: Lane) -> AsyncIterator[Fanout]:
     await found.close()
 
 
-def said(n: int, *, kind: str = "log", attempt: int = 1, **more: Any) -> ProgressMessage:
+def said(n: int, *, kind: str = "", attempt: int = 1, **more: Any) -> ProgressMessage:
     """Return the nth thing said of the root by `echo`."""
+    kind = kind or ("log" if n else "started")
     known = {"worker": "echo", "run": RUN, "event": ROOT, "attempt": attempt, "n": n, "at": datetime.now(UTC)}
     return ProgressMessage.model_validate(known | {"kind": kind, "message": f"line {n}"} | more)
 

@@ -108,6 +108,8 @@ class BusProgress:
             "n": self._n,
             "at": now(),
         }
+        if envelope.actor is not None:
+            message["actor"] = envelope.actor
         message.update(what)
         return message
 

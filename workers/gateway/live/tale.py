@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.progress import ProgressMessage
 from workers.bus.doors.fanout import Bounds, Fanout, Said, Watch, bounds, said_of
 from workers.bus.doors.records import run_record
 from workers.bus.doors.runs import Consumers, Run
@@ -120,7 +121,7 @@ class Tale:
         if message is None:
             return []
         told = []
-        if self._whole and (message.n > 0 or message.attempt > 1) and not self._run.heard(message):
+        if self._whole and _had_a_beginning(message) and not self._run.heard(message):
             self._whole = False
             told.append(Told("gap", data=_json(reason="trimmed", before=said.sequence)))
         self._run.add(said.sequence, message)
@@ -143,6 +144,11 @@ class Tale:
 
 COMPLETED = "-completed"
 """Ends the id of what says that a run is complete: who has it needs not be told again."""
+
+
+def _had_a_beginning(message: ProgressMessage) -> bool:
+    """Whether something must have been said before it: lines and steps follow a `started`, attempts a result."""
+    return message.kind in {"step", "log"} or message.attempt > 1
 
 
 def _json(**members: object) -> bytes:
