@@ -4,6 +4,8 @@ Sources: RFC 8725 (best current practices: an allow-list of algorithms, `iss` an
 reference" and Google's "Verify the Google ID token". GitHub's `sub` changed its form, so nothing is decided on it.
 """
 
+import json
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,6 +17,8 @@ from workers.gateway.principals import Issuer, Policy, Principal, matches
 from workers.gateway.problems import Problem, forbidden, shown, unauthenticated
 
 RETRY_SECONDS = 10.0
+_PARTS = 3
+"""Header, claims, signature (RFC 7515, section 3.1)."""
 _LEAST = ("exp", "iat", "iss", "aud")
 _LEAST_OF = {"github": (*_LEAST, "jti")}
 _TOLD = (*("iss", "aud", "sub", "email", "repository", "repository_id", "repository_owner_id", "ref", "environment"),)
@@ -106,15 +110,20 @@ class Tokens:
 
 
 def _unproven(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return header and claims as the token has them, without believing any of it."""
-    import jwt  # noqa: PLC0415 - processes that open no door never load it
+    """Return header and claims as the token has them, without believing any of it: what is proven is read again.
 
+    PyJWT looks at each letter in Python, 50 µs for a token of GitHub, so it does that once only.
+    """
+    parts = token.split(".")
     try:
-        return jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
-    except (jwt.PyJWTError, ValueError, RecursionError):
+        header, claims = (json.loads(urlsafe_b64decode(f"{part}==")) for part in parts[:2])
+    except (ValueError, RecursionError):
+        header = claims = None
+    if len(parts) != _PARTS or not isinstance(header, dict) or not isinstance(claims, dict):
         raise unauthenticated(
             "what follows `Bearer` is neither an API key of this door nor a signed token", claim="token"
-        ) from None
+        )
+    return header, claims
 
 
 def told(claims: Mapping[str, Any]) -> dict[str, str]:
