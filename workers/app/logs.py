@@ -14,7 +14,7 @@ from workers.terminal import safe
 worker_name: contextvars.ContextVar[str | None] = contextvars.ContextVar("worker_name", default=None)
 """The worker in whose engine a line is written; tasks inherit it."""
 _FIELDS = ("run", "event", "outcome")
-_QUIET = ("aiohttp.access", "uvicorn", "google", "grpc", "asyncio")
+_QUIET = ("aiohttp.access", "uvicorn", "google", "grpc", "asyncio", "dulwich")
 
 
 def configure_logs(level: str, *, json_lines: bool | None = None) -> None:

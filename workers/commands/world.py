@@ -63,6 +63,7 @@ def describe(world: "World") -> None:
     from workers.commands.output import write_table
 
     endpoints, names = world.endpoints, world.names
+    gitconfig = world.folder.root / "github" / "gitconfig"
     where = {
         "bus (NATS)": endpoints["nats"],
         "door (HTTP)": endpoints["http"],
@@ -72,6 +73,7 @@ def describe(world: "World") -> None:
         "Google, gRPC": endpoints["google_grpc"],
         "registry": endpoints["registry"],
         "CI identities (OIDC)": endpoints["oidc"],
+        "GitHub": f"{endpoints['github']}/acme/onboarding.git (git -c include.path={gitconfig} clone …)",
         "access token": f"{endpoints['token']} (registry user: {endpoints['registry_user']})",
         "project": endpoints["project"],
         "attestor": names.attestor,
