@@ -35,7 +35,7 @@ class Reading:
         self._listed = NetChange(push.added, push.modified, push.removed)
         self._rules = rules
         self._github = github
-        self._repository = Repository(push.repository_id, push.repository, push.installation_id)
+        self._repository = Repository(push.repository_id, push.installation_id)
         age = clock.now() - (push.pushed_at or _time(envelope) or clock.now() - READ_LAG)
         self._young = age < READ_LAG
 

@@ -11,13 +11,9 @@ from schemas.github import NetChange
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository by its number.
-
-    `name` is OWNER/NAME as it was called; `installation_id` the App's installation that may read it, if it is known.
-    """
+    """A repository by its number; `installation_id` is the App's installation that may read it, if it is known."""
 
     id: int
-    name: str
     installation_id: int | None = None
 
 

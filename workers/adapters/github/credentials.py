@@ -8,6 +8,7 @@ written is up to `workers.redaction`, which knows their shapes.
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +16,7 @@ import jwt
 
 from workers.adapters.github.client import Credential, GithubClient
 from workers.adapters.secrets import SecretReader, read_secret
-from workers.failures import Invalid, Unavailable
+from workers.failures import Denied, Invalid, NotFound, Unavailable
 from workers.github_rules import SETTING, GithubSettings
 from workers.ports.github import Repository
 
@@ -52,7 +53,6 @@ class AppCredentials:
         self._app: _Token | None = None
         self._tokens: dict[int, _Token] = {}
         self._locks: dict[int, asyncio.Lock] = {}
-        self._installations: dict[int, int] = {}
 
     @property
     def configured(self) -> bool:
@@ -91,7 +91,19 @@ class AppCredentials:
         self._tokens.pop(repository.id, None)
 
     async def _new(self, repository: Repository) -> _Token:
-        installation = repository.installation_id or await self._installation_of(repository)
+        """Return a new token; where the installation is not known, of the first that may read the repository."""
+        if repository.installation_id is not None:
+            return await self._token_of(repository.installation_id, repository)
+        page: str | None = "/app/installations?per_page=100"
+        while page is not None:
+            answer = await self._client.get(page, await self.app())
+            for installation in answer.data:
+                with suppress(NotFound, Denied):
+                    return await self._token_of(int(installation["id"]), repository)
+            page = answer.next_page
+        raise NotFound(f"no installation of the GitHub App may read repository {repository.id}: install it there")
+
+    async def _token_of(self, installation: int, repository: Repository) -> _Token:
         answer = await self._client.post(
             f"/app/installations/{installation}/access_tokens",
             await self.app(),
@@ -103,10 +115,3 @@ class AppCredentials:
         except (KeyError, TypeError, ValueError):
             raise Unavailable("GitHub answers the request for an installation token with something else") from None
         return _Token(Credential(f"repository {repository.id}", token=token), ends.timestamp())
-
-    async def _installation_of(self, repository: Repository) -> int:
-        """Return the installation that may read a repository, for deliveries of webhooks that are not the App's."""
-        if repository.id not in self._installations:
-            answer = await self._client.get(f"/repos/{repository.name}/installation", await self.app())
-            self._installations[repository.id] = int(answer.data["id"])
-        return self._installations[repository.id]
