@@ -46,6 +46,7 @@ class _Mapping:
 
     def __init__(self, mapping: subscriptions.Mapping) -> None:
         self._body = mapping.body
+        self._is_timed = any("publishTime" in text for case in mapping.cases for text in _expressions(case))
         self._rules: list[_Rule] = [
             (compiled(case.when) if case.when else None, _emission(number, case) if case.emit else None)
             for number, case in enumerate(mapping.cases, start=1)
@@ -57,7 +58,7 @@ class _Mapping:
             "data": _read(self._body, content.data),
             "attributes": content.attributes,
             "messageId": content.message_id,
-            "publishTime": content.publish_time.isoformat(),
+            "publishTime": content.publish_time.isoformat() if self._is_timed else None,
             "orderingKey": content.ordering_key,
             "subscription": message.subscription,
         }
@@ -68,6 +69,10 @@ class _Mapping:
         except ExpressionError as error:
             raise Invalid(str(error)) from None
         raise Invalid("no case of its mapping is about this message: it is malformed, or of a kind nobody thought of")
+
+
+def _expressions(case: Case) -> tuple[str, ...]:
+    return (case.when or "", *case.fields.values())
 
 
 def _read(body: str, data: bytes) -> Any:

@@ -18,6 +18,7 @@ from pydantic_core import from_json
 
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.headers import EXPECTED_LAST_SUBJECT_SEQUENCE, MESSAGE_ID, STATUS
+from workers.bus.transport.packing import packed
 from workers.failures import PermanentError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class Publisher:
         waiting = _Outstanding(
             subject,
             body,
-            sent,
+            packed(sent),
             asyncio.get_running_loop().create_future(),
             now + (self._timeout if timeout is None else timeout),
             now + ATTEMPT_TIMEOUT if message_id is not None else float("inf"),
