@@ -1,5 +1,6 @@
 """A door on a real bus, under the bus identity `gateway`, with principals that a test can be."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import pytest
 from tests.bus.lane import Lane, secured_lane
 from tests.gateway.issuer import AUDIENCE, LocalIssuer
 from workers.adapters.key_sets import fetch_key_set
+from workers.bus.engine.engine import Engine, EngineOptions
+from workers.bus.rooms import wiring
 from workers.bus.topology.identities import read_seed
 from workers.bus.transport.connection import connect
 from workers.gateway.callers import hash_of
@@ -123,3 +126,20 @@ async def caller(lane: Lane, tmp_path: Path, policy: Policy) -> AsyncIterator[Ca
     """Give somebody who calls at a door."""
     async with open_door(lane, tmp_path, policy) as found:
         yield found
+
+
+@pytest.fixture
+async def echo(lane: Lane, tmp_path: Path) -> AsyncIterator[None]:
+    """Run the worker `echo` under its own identity."""
+    seed = read_seed(tmp_path, "worker-echo")
+    stop = asyncio.Event()
+    engine = Engine(
+        wiring("echo"),
+        lambda: connect(lane.url, identity="worker-echo", seed=seed, first_wait=30),
+        lambda _connection, _publisher: {},
+        EngineOptions(grace=5.0),
+    )
+    running = asyncio.create_task(engine.run(stop))
+    yield
+    stop.set()
+    await running

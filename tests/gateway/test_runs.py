@@ -1,39 +1,14 @@
 """What became of an event, asked at the door by whoever brought it."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from tests.bus.lane import Lane, until
+from tests.bus.lane import until
 from tests.gateway.conftest import KEY, SLOW_KEY, Answer, Caller
-from workers.bus.engine.engine import Engine, EngineOptions
-from workers.bus.rooms import wiring
-from workers.bus.topology.identities import read_seed
-from workers.bus.transport.connection import connect
 
 
 async def _ask(caller: Caller, run: str, key: str | None = KEY) -> Answer:
     headers = {"authorization": f"Bearer {key}"} if key else {}
     return await caller.ask("GET", f"/runs/{run}", headers=headers)
-
-
-@pytest.fixture
-async def echo(lane: Lane, tmp_path: Path) -> AsyncIterator[None]:
-    """Run the worker `echo` under its own identity."""
-    seed = read_seed(tmp_path, "worker-echo")
-    stop = asyncio.Event()
-    engine = Engine(
-        wiring("echo"),
-        lambda: connect(lane.url, identity="worker-echo", seed=seed, first_wait=30),
-        lambda _connection, _publisher: {},
-        EngineOptions(grace=5.0),
-    )
-    running = asyncio.create_task(engine.run(stop))
-    yield
-    stop.set()
-    await running
 
 
 async def test_whoever_brought_an_event_sees_its_run_to_the_end(caller: Caller, echo: None) -> None:

@@ -7,6 +7,8 @@ from pydantic.json_schema import models_json_schema
 from schemas.catalogue import CATALOGUE, example_of
 from schemas.envelope import MAX_ATTRIBUTE, STRUCTURED_CONTENT_TYPE
 from schemas.identity import ID_PATTERN
+from workers.gateway.live.progress import PLACE_PATTERN
+from workers.gateway.live.wire import MEDIA_TYPE as EVENTS_MEDIA_TYPE
 from workers.gateway.principals import Principal
 from workers.gateway.problems import MEDIA_TYPE
 from workers.gateway.reading import BATCH_CONTENT_TYPE, MOST_EVENTS
@@ -46,6 +48,7 @@ def document(principal: Principal) -> dict[str, Any]:
             "/events": {"post": _post(types)},
             "/openapi.json": {"get": _get("This document.", public=False)},
             "/runs/{run}": {"get": _run()},
+            "/progress/{run}": {"get": _progress()},
             "/webhooks/github": webhooks.path_item({"$ref": f"{_REF}Problem"}),
             "/livez": {"get": _get("Whether the door is alive.", public=True)},
             "/readyz": {"get": _get("Whether an event brought here would be stored.", public=True)},
@@ -96,6 +99,19 @@ def _run() -> dict[str, Any]:
     operation = _get("What became of an event that you brought; `complete` once nothing of it goes on.", public=False)
     operation["parameters"] = [{"name": "run", "in": "path", "required": True, "schema": run}]
     operation["responses"] |= {status: {"description": text, "content": problem} for status, text in problems.items()}
+    return operation
+
+
+def _progress() -> dict[str, Any]:
+    operation = _run()
+    operation["summary"] = "A run, live: Server-Sent Events whose ids are where to go on."
+    place = {"type": "string", "pattern": PLACE_PATTERN}
+    operation["parameters"] += [
+        {"name": "Last-Event-ID", "in": "header", "description": "The id of the last event heard.", "schema": place},
+        {"name": "after", "in": "query", "description": "The same, where no header can be set.", "schema": place},
+    ]
+    told = {"description": "What is told, until the run is complete.", "content": {EVENTS_MEDIA_TYPE: {}}}
+    operation["responses"] |= {"200": told, "204": {"description": "All was told, the end included: stop asking."}}
     return operation
 
 

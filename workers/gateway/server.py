@@ -20,6 +20,7 @@ from workers.bus.transport.publisher import Publisher
 from workers.gateway.events import PATIENCE, EventsDoor
 from workers.gateway.health import Readiness
 from workers.gateway.keysets import FetchKeys
+from workers.gateway.live.progress import LiveDoor
 from workers.gateway.metrics import DoorMetrics, Measured
 from workers.gateway.patience import Patience
 from workers.gateway.principals import Policy
@@ -32,7 +33,9 @@ from workers.gateway.webhooks.keyring import Keyring
 _NO_STORE = {"cache-control": "no-store"}
 
 
-def application(connection: Connection, events: EventsDoor, github: GithubDoor, metrics: DoorMetrics) -> ASGIApp:
+def application(
+    connection: Connection, events: EventsDoor, github: GithubDoor, live: LiveDoor, metrics: DoorMetrics
+) -> ASGIApp:
     """Return the routes of the door, over one bus connection under the identity `gateway`."""
     readiness = Readiness(connection)
 
@@ -47,7 +50,7 @@ def application(connection: Connection, events: EventsDoor, github: GithubDoor, 
 
     routes = [Route("/livez", livez), Route("/readyz", readyz)]
     routes += [Route("/events", events.post, methods=["POST"]), Route("/openapi.json", events.describe)]
-    routes += [Route("/runs/{run}", RunsDoor(connection, events.caller, consumers_of).get)]
+    routes += [Route("/runs/{run}", live.runs.get), Route("/progress/{run}", live.get)]
     routes += [Route(GITHUB_PATH, github.post, methods=["POST"])]
     return Measured(Starlette(routes=routes), metrics, [route.path for route in routes])
 
@@ -82,8 +85,10 @@ class Door:
         self._ledger = Ledger(connection, self._publisher)
         events = EventsDoor(connection, self._publisher, self._ledger, policy, fetch_keys, self.metrics)
         webhook = GithubDoor(connection, self._publisher, self._ledger, github or Keyring.empty(), self.metrics)
+        runs = RunsDoor(connection, events.caller, consumers_of)
+        self._live = LiveDoor(connection, runs, events.caller, consumers_of)
         config = uvicorn.Config(
-            application(connection, events, webhook, self.metrics),
+            application(connection, events, webhook, self._live, self.metrics),
             http=BoundedProtocol,
             ws="none",
             proxy_headers=False,
@@ -110,6 +115,7 @@ class Door:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening.setblocking(False)
         await self._publisher.start()
+        self._live.start()
         self._watching = asyncio.create_task(self._patience.watch(), name="slow clients")
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]), name="door")
         while not self._server.started:
@@ -122,6 +128,7 @@ class Door:
         """Answer what is asked, then close; stopped already is fine."""
         if self._serving is not None:
             self._server.should_exit = True
+            await self._live.close()
             await self._serving
             self._serving = None
         if self._watching is not None:

@@ -34,7 +34,7 @@ async def lane(tmp_path: Path) -> AsyncIterator[Lane]:
 async def fan(lane: Lane) -> AsyncIterator[Fanout]:
     """Give what follows PROGRESS."""
     found = Fanout(lane.connection)
-    await found.start()
+    found.start()
     yield found
     await found.close()
 
@@ -170,7 +170,7 @@ async def test_a_server_that_is_away_is_told_and_lost_nothing(tmp_path: Path) ->
     async with lane_on(server.url) as lane:
         await lane.provision()
         fan = Fanout(lane.connection)
-        await fan.start()
+        fan.start()
         await store(lane, [said(0)])
         async with following(tale(lane, fan)) as got:
             await until(lambda: ids(got) == ["1"], what="the first message")

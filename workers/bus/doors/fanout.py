@@ -6,6 +6,7 @@ reads on from the stream, where nothing is lost. So one that is slow costs no me
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
@@ -20,6 +21,9 @@ from workers.bus.transport.jetstream import JetStreamApi
 from workers.bus.transport.stored import Stored, read_page
 from workers.failures import Unavailable
 
+log = logging.getLogger(__name__)
+_AGAIN = 1.0
+"""Seconds between looks at a bus that is away."""
 _MOST = 256
 """Messages that wait in a watch."""
 
@@ -64,17 +68,21 @@ class Watch:
     def put(self, said: Said) -> None:
         """Hold what came, unless too much is held already."""
         if len(self._waiting) >= _MOST:
-            self.behind = True
-            self._waiting.clear()
+            self.fall_behind()
         elif not self.behind:
             self._waiting.append(said)
         self._rung.set()
 
+    def fall_behind(self) -> None:
+        """Say that the stream must be read."""
+        self._waiting.clear()
+        self.behind = True
+        self._rung.set()
+
     def begin_anew(self) -> None:
         """Say that the stream began anew."""
-        self._waiting.clear()
-        self.behind = self.reset = True
-        self._rung.set()
+        self.reset = True
+        self.fall_behind()
 
     def caught_up(self) -> None:
         """Hold again what comes, from now on: call it before the stream is read."""
@@ -97,7 +105,7 @@ class Watch:
 
 
 class Fanout:
-    """Follows PROGRESS once. `await start()` before, `await close()` after."""
+    """Follows PROGRESS once. `start()` before, `await close()` after."""
 
     def __init__(self, connection: Connection) -> None:
         self.position = 0
@@ -106,10 +114,9 @@ class Fanout:
         self._watches: dict[str, set[Watch]] = {}
         self._following: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Begin with what comes next. Raises Unavailable, Denied."""
-        self.position = await last_sequence(self._connection, PROGRESS)
-        self._following = asyncio.create_task(self._follow(self.position + 1), name="follow PROGRESS")
+    def start(self) -> None:
+        """Begin with what comes next, as soon as the bus is there."""
+        self._following = asyncio.create_task(self._follow(), name="follow PROGRESS")
 
     async def close(self) -> None:
         """Follow no more, and close what is watched."""
@@ -141,7 +148,22 @@ class Fanout:
     def _all(self) -> list[Watch]:
         return [watch for watches in self._watches.values() for watch in watches]
 
-    async def _follow(self, start: int) -> None:
+    async def _begin(self) -> None:
+        """Wait for the bus; whoever began to watch before reads what came meanwhile."""
+        while True:
+            try:
+                self.position = await last_sequence(self._connection, PROGRESS)
+            except Unavailable as error:
+                log.info("runs are not followed yet: %s", error)
+                await asyncio.sleep(_AGAIN)
+            else:
+                break
+        for watch in self._all():
+            watch.fall_behind()
+
+    async def _follow(self) -> None:
+        await self._begin()
+        start = self.position + 1
         async with aclosing(follow(self._connection, PROGRESS, "progress.>", start=start)) as messages:
             async for stored in messages:
                 if stored.sequence <= self.position:

@@ -22,14 +22,15 @@ from workers.gateway.problems import Problem, shown
 from workers.gateway.runs import RUN, RunsDoor
 from workers.gateway.tokens import Bearer
 
-_PLACE = re.compile(rf"([0-9]{{1,19}})({COMPLETED})?")
+PLACE_PATTERN = rf"^([0-9]{{1,18}})({COMPLETED})?$"
+_PLACE = re.compile(PLACE_PATTERN.strip("^$"))
 _AWAY_SECONDS = 5.0
 _FIRST_WORD = 5.0
 """Seconds."""
 
 
 class LiveDoor:
-    """Tells runs. `await start()` before, `await close()` after, which ends every stream so that it can be resumed."""
+    """Tells runs. `start()` before, `await close()` after, which ends every stream so that it can be resumed."""
 
     def __init__(
         self,
@@ -39,14 +40,14 @@ class LiveDoor:
         consumers: Consumers,
     ) -> None:
         self._connection = connection
-        self._runs = runs
+        self.runs = runs
         self._caller = caller
         self._consumers = consumers
         self._fanout = Fanout(connection)
 
-    async def start(self) -> None:
-        """Begin to follow PROGRESS. Raises Unavailable, Denied."""
-        await self._fanout.start()
+    def start(self) -> None:
+        """Begin to follow PROGRESS."""
+        self._fanout.start()
 
     async def close(self) -> None:
         """End every stream: the follower goes on elsewhere, with the last id that it has."""
@@ -60,7 +61,7 @@ class LiveDoor:
             name = request.path_params["run"]
             if RUN.fullmatch(name):
                 await self._heard(name)
-            run = await self._runs.seen(bearer.principal, name)
+            run = await self.runs.seen(bearer.principal, name)
         except Problem as problem:
             return problem.response()
         except SealaneError as error:

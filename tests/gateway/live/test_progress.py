@@ -1,0 +1,93 @@
+"""A run followed at the door by Server-Sent Events, as a browser and curl do it."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.bus.lane import Lane
+from tests.gateway.conftest import KEY, SLOW_KEY, Caller, open_door
+from workers.gateway.principals import Policy
+
+Event = dict[str, str]
+
+
+async def follow(caller: Caller, run: str, *, most: int | None = None, **headers: str) -> list[Event]:
+    """Return the events of a run, to the end or as many as are wanted."""
+    found: list[Event] = []
+    given = {"authorization": f"Bearer {KEY}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{caller.url}/progress/{run}", headers=given) as answer,
+    ):
+        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+        event: Event = {}
+        async for line in answer.content:
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name:
+                event[name] = value
+            elif "data" in event:
+                found.append(event)
+                event = {}
+                if len(found) == most:
+                    break
+            else:
+                event = {}
+    return found
+
+
+async def test_a_run_is_followed_to_its_end(caller: Caller, echo: None) -> None:
+    """Whoever brought an event hears what the workers say, then that the run is complete, and the stream ends."""
+    run = (await caller.echo("p-1")).json["run"]
+    events = await follow(caller, run)
+
+    assert [event["event"] for event in events] == ["progress", "completed"]
+    said, end = (json.loads(event["data"]) for event in events)
+    assert (said["kind"], said["outcome"], str(said["sequence"])) == ("result", "done", events[0]["id"])
+    assert (end["run"], end["state"], events[1]["id"]) == (run, "done", f"{events[0]['id']}-completed")
+
+
+async def test_who_comes_back_with_an_id_goes_on_after_it_at_any_door(
+    lane: Lane, tmp_path: Path, policy: Policy, caller: Caller, echo: None
+) -> None:
+    """Another replica goes on exactly there; the id of the end is answered 204, so that a browser stops."""
+    run = (await caller.echo("p-2")).json["run"]
+    first, end = await follow(caller, run)
+    async with open_door(lane, tmp_path, policy) as other:
+        assert await follow(other, run, last_event_id=first["id"]) == [end]
+        assert await follow(other, f"{run}?after=0") == [first, end]
+        headers = {"authorization": f"Bearer {KEY}", "last-event-id": end["id"]}
+        assert (await other.ask("GET", f"/progress/{run}", headers=headers)).status == 204
+
+
+@pytest.mark.parametrize("place", ["text", "-1", "1e3", "9" * 20])
+async def test_what_is_no_place_is_refused(caller: Caller, place: str) -> None:
+    """A wrong id is no reason to begin anew in silence."""
+    headers = {"authorization": f"Bearer {KEY}", "last-event-id": place}
+    answer = await caller.ask("GET", "/progress/anything", headers=headers)
+    assert (answer.status, answer.json["attribute"]) == (400, "Last-Event-ID")
+
+
+async def test_a_run_of_somebody_else_cannot_be_followed(caller: Caller, echo: None) -> None:
+    """It is as unknown as one that is none; nobody at all is told to say who it is."""
+    run = (await caller.echo("p-3")).json["run"]
+    await follow(caller, run)
+    for key, status in ((SLOW_KEY, 404), (None, 401)):
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        assert (await caller.ask("GET", f"/progress/{run}", headers=headers)).status == status
+
+
+async def test_a_door_that_closes_ends_its_streams_at_once(
+    lane: Lane, tmp_path: Path, policy: Policy, caller: Caller
+) -> None:
+    """A follower of a run that goes on sees the end of the stream, and has an id to go on with elsewhere."""
+    run = (await caller.echo("p-4")).json["run"]
+    message = {"kind": "started", "worker": "echo", "run": run, "attempt": 1, "n": 0, "at": "2026-11-02T09:30:00Z"}
+    event = {"type": "echo.requested", "source": "/ci", "id": "p-4", "stream": "EVENTS", "sequence": 1}
+    await lane.publisher.publish(f"progress.echo.{run}", json.dumps(message | {"event": event}).encode())
+    async with open_door(lane, tmp_path, policy) as other:
+        following = asyncio.create_task(follow(other, run))
+        assert [one["id"] for one in await follow(other, run, most=1)] == ["1"]
+    assert [one["id"] for one in await following] == ["1"]
