@@ -155,7 +155,8 @@ async def test_only_what_the_app_sees_and_asked_for_is_delivered(api: Api, recei
 
 
 async def test_a_published_package_is_told_in_both_forms(api: Api, receiver: Receiver) -> None:
-    """`package` and `registry_package` name the image, its tag and its digest."""
+    """`package` and `registry_package` name the image, its tag and its digest, to whoever asked for them."""
+    api.github.directory.subscribe(api.github.names.installation_id, ("package", "registry_package"))
     body = {"repository": "acme/onboarding", "name": "shop/web", "tag": "1.0", "digest": DIGEST}
     assert (await api.ask("POST", "/_local/packages", await api.token(), json=body)).status == 401
     assert (await api.ask("POST", "/_local/packages", api.person, json=body | {"digest": "1"})).status == 422

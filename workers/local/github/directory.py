@@ -84,6 +84,11 @@ class Directory:
             "INSERT OR IGNORE INTO installations VALUES (?, ?, ?, ?, ?, NULL, ?)", (*row, int(self._clock()))
         )
 
+    def subscribe(self, installation: int, events: Collection[str]) -> None:
+        """Change what an installation is told of."""
+        row = (json.dumps(list(events)), installation)
+        self._database.execute("UPDATE installations SET events = ? WHERE id = ?", row)
+
     def select(self, installation: int, repository: int) -> None:
         """Let an installation see a repository."""
         self._database.execute("INSERT OR IGNORE INTO selected VALUES (?, ?)", (installation, repository))

@@ -34,7 +34,8 @@ USER = Account(21_031_067, "local", "User")
 REPOSITORY_ID = 186_853_002
 REPOSITORY = "onboarding"
 PERMISSIONS = {"contents": "read", "metadata": "read", "packages": "read"}
-EVENTS = ("package", "push", "registry_package")
+EVENTS = ("package", "push")
+"""Of the two forms in which a package is told, GitHub recommends `package`."""
 _README = b"# Onboarding\n\nOne folder for each tenant: `onboarding/TENANT/tenant.yaml`.\n"
 
 

@@ -1,0 +1,59 @@
+"""From `git push` to the event that follows, over a real webhook; also when the door was away meanwhile."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.journeys.conftest import Up, eventually
+from tests.journeys.github import REPOSITORY, WorldGithub
+
+TENANT = "onboarding/globex/tenant.yaml"
+DIGEST = f"sha256:{'5e' * 32}"
+
+
+def test_pushed_file_onboards_a_tenant_and_its_removal_lets_it_go(world: Up, tmp_path: Path) -> None:
+    """The event names tenant, commit and path; whoever pushed is its actor; the delivery is recorded as taken."""
+    github = WorldGithub(world)
+    clone = github.clone(tmp_path)
+    commit = github.push(clone, {TENANT: "plan: small\n", "README.md": "# Tenants\n"})
+    onboarded = github.until("tenant.onboarded", tenant="globex")
+    removal = github.push(clone, {TENANT: None})
+    offboarded = github.until("tenant.offboarded", tenant="globex")
+
+    assert (onboarded.body["commit"], onboarded.body["change"], onboarded.body["paths"]) == (commit, "added", [TENANT])
+    assert (onboarded.body["repository"], onboarded.body["ref"]) == (REPOSITORY, "refs/heads/main")
+    assert onboarded.headers["ce-actor"] == "github/local"
+    assert (offboarded.body["commit"], offboarded.body["change"]) == (removal, "removed")
+    assert {one["status"] for one in github.deliveries("push")} == {"OK"}
+
+
+def test_published_package_is_a_pushed_image(world: Up) -> None:
+    """GitHub's event becomes the fact that starts the lane, with the digest."""
+    github = WorldGithub(world)
+    token = github.names.personal_token.read_text().strip()
+    package = {"repository": REPOSITORY, "name": "shop/web", "tag": "1.0", "digest": DIGEST}
+    assert github.call("/_local/packages", token, package) == 202
+    pushed = github.until("image.pushed", digest=DIGEST)
+
+    assert pushed.body["image"].startswith("ghcr.io/acme/shop/web")
+    assert pushed.headers["ce-actor"] == "github/local"
+
+
+def test_what_failed_while_the_door_was_away_comes_by_redelivery(start: Callable[..., Up], tmp_path: Path) -> None:
+    """Nobody pushes again: the failed delivery is found in GitHub's list, asked for, and taken once."""
+    up = start("up", "--no-door").ready()
+    github = WorldGithub(up)
+    commit = github.push(github.clone(tmp_path), {TENANT: "plan: small\n"})
+    (failed,) = eventually(lambda: github.deliveries("push"), "the delivery was tried")
+    assert failed["status"] == "failed to connect to host"
+    start("gateway", data=up.data).says("ready: the door")
+    github.let_time_pass(600)
+    github.hurry("redeliver")
+    onboarded = github.until("tenant.onboarded", tenant="globex")
+    again = eventually(lambda: github.deliveries("push")[1:], "the delivery was made again")[0]
+
+    assert onboarded.body["commit"] == commit
+    assert (again["guid"], again["status"], again["redelivery"]) == (failed["guid"], "OK", 1)
+    assert github.call(f"/app/hook/deliveries/{again['id']}/attempts", github.assertion(), {}) == 202
+    known = eventually(lambda: github.deliveries("push")[2:], "the delivery was made a third time")[0]
+    assert (known["status"], '"outcome":"known"' in known["answer"]) == ("OK", True)
+    assert len(github.events("tenant.onboarded")) == 1
