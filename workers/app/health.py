@@ -51,7 +51,7 @@ class HealthServer:
                     f"HTTP/1.1 {status} {_WORDS[status]}\r\ncontent-type: {kind}\r\n"
                     f"content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode()
                 )
-                writer.write(body if verb == "GET" else b"")
+                writer.write(b"" if verb == "HEAD" else body)
                 await writer.drain()
         writer.close()
         with suppress(OSError):
