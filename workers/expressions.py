@@ -20,6 +20,7 @@ from jmespath import exceptions, functions, parser, visitor
 
 Expression = Callable[[Any], Any]
 _ARGUMENTS = 2
+_WITH_PATTERN = frozenset({"matches", "captured"})
 _LONGEST = 4096
 """Characters that a pattern is tried on; a hostile text must not keep a process busy."""
 
@@ -94,11 +95,9 @@ def compiled(text: str) -> Expression:
         tree = parser.Parser().parse(text).parsed
     except exceptions.JMESPathError as error:
         raise ExpressionError(f"{text!r} is no JMESPath expression: {_plain(error)}") from None
-    for name, count in _called(tree):
-        if name not in _FUNCTIONS.FUNCTION_TABLE and name not in _OURS:
-            raise ExpressionError(f"{text!r} calls {name}(), a function that neither JMESPath nor sealane has")
-        if name in _OURS and count != _ARGUMENTS:
-            raise ExpressionError(f"{text!r} calls {name}() with {count} arguments: it takes two")
+    for call in _calls(tree):
+        if (wrong := _misuse(call)) is not None:
+            raise ExpressionError(f"{text!r} {wrong}")
     function = _function(tree)
 
     def evaluate(value: Any) -> Any:
@@ -127,12 +126,29 @@ def _plain(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _called(node: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+def _calls(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the calls of functions in a syntax tree."""
     if node["type"] == "function_expression":
-        yield node["value"], len(node["children"])
+        yield node
     for child in node.get("children", ()):
         if isinstance(child, dict):
-            yield from _called(child)
+            yield from _calls(child)
+
+
+def _misuse(call: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with a call, as far as that is known before there is a value."""
+    name, arguments = call["value"], call["children"]
+    if name not in _OURS:
+        known = name in _FUNCTIONS.FUNCTION_TABLE
+        return None if known else f"calls {name}(), a function that neither JMESPath nor sealane has"
+    if len(arguments) != _ARGUMENTS:
+        return f"calls {name}() with {len(arguments)} arguments: it takes two"
+    if name in _WITH_PATTERN and arguments[1]["type"] == "literal":
+        try:
+            _pattern(arguments[1]["value"])
+        except (re.error, TypeError) as error:
+            return f"gives {name}() what is no regular expression: {error}"
+    return None
 
 
 def _function(node: Any) -> Expression:

@@ -10,6 +10,7 @@ where `data` is the body as `body` says: `json` (what its JSON holds), `text`, o
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,12 +18,16 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
     ValidationError,
     model_validator,
 )
 
+from schemas.catalogue import CATALOGUE
+from schemas.events import Event
 from schemas.feeds import SUBSCRIPTION_PATTERN
 
 _MODEL = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
@@ -60,7 +65,18 @@ class Case(BaseModel):
             raise ValueError("a case says either `emit`, an event, or `ignore`, a reason")
         if self.ignore is not None and self.fields:
             raise ValueError("a case that ignores has no `fields`")
+        if self.emit is not None:
+            _fitting(CATALOGUE[self.emit], self.fields)
         return self
+
+
+def _fitting(event: type[Event], fields: Iterable[str]) -> None:
+    """Raise ValueError when an event has no such fields, or needs others."""
+    known = event.model_fields
+    if unknown := sorted(set(fields) - set(known)):
+        raise ValueError(f"{event.event_type} has no field {unknown[0]!r}: its fields are {', '.join(known)}")
+    if missing := [name for name, field in known.items() if field.is_required() and name not in fields]:
+        raise ValueError(f"{event.event_type} needs the field {missing[0]!r}")
 
 
 class Mapping(BaseModel):
@@ -83,7 +99,11 @@ class Subscription(BaseModel):
         str, StringConstraints(pattern=SUBSCRIPTION_PATTERN), Field(examples=["projects/acme/subscriptions/gcr-bridge"])
     ]
     """Its resource name."""
-    mapping: Annotated[Literal["gcr", "occurrences", "scans"] | Mapping, Field(examples=["gcr"])]
+    mapping: Annotated[
+        Annotated[Literal["gcr", "occurrences", "scans"], Tag("built-in")] | Annotated[Mapping, Tag("own")],
+        Discriminator(lambda value: "built-in" if isinstance(value, str) else "own"),
+        Field(examples=["gcr"]),
+    ]
     """`gcr` (Artifact Registry), `occurrences` (Artifact Analysis), `scans` (a scheduler's topic), or one of your own:
     `{"body": "json", "cases": [{"when": …, "emit": …, "fields": {…}}, …]}`."""
     most: Annotated[int, Field(ge=1, le=10_000)] = 1000
@@ -103,7 +123,7 @@ class Subscriptions(BaseModel):
     def _read(cls, value: Any) -> Any:
         if isinstance(value, str):
             value = _parsed(value)
-        if isinstance(value, dict):
+        if isinstance(value, dict) and set(value) <= {"subscriptions"}:
             value = value.get("subscriptions", ())
         if not isinstance(value, list | tuple):
             raise ValueError('the feeds are not a list: write [{"subscription": …, "mapping": …}, …]')  # noqa: TRY004 - pydantic reports ValueError with its place, a TypeError ends the process
