@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
@@ -288,6 +288,7 @@ PLACES = ["ref", "before", "after", "repository", "commits", "sender", "installa
 NESTED = [("repository", "full_name"), ("repository", "id"), ("package", "package_version"), ("package", "owner")]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     name=st.sampled_from(["push", "package_published", "ping", "branch_deleted"]),
     event=st.sampled_from(["push", "package", "registry_package", "ping"]),
@@ -305,6 +306,7 @@ def test_whatever_is_signed_it_is_read_or_refused(
     _read_or_refused(event, encoded_anyhow(given_payload))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(event=st.sampled_from(["push", "package", "ping"]), body=st.binary(max_size=300))
 def test_whatever_the_bytes_they_are_refused(event: str, body: bytes) -> None:
     """Bytes that are no payload are refused."""

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.failures import NotFound, Unavailable
@@ -42,6 +42,7 @@ def test_one_changed_byte_fits_no_more(place: int) -> None:
     assert not fits(bytes(changed), VECTOR, VECTOR_SECRET)
 
 
+@settings(deadline=None)
 @given(body=st.binary(), cuts=st.lists(st.integers(0, 300), max_size=5))
 def test_seal_of_pieces_is_the_seal_of_the_whole(body: bytes, cuts: list[int]) -> None:
     """However the body arrives, its hash and signatures are the same."""
