@@ -59,8 +59,12 @@ class Stage:
 
         What was said before `start`, a sequence of PROGRESS, does not count: a replay begins anew.
         """
-        run = Run(entered.entry.envelope.run, consumers_of)
-        run.expect(entered.reference)
+        return await self.followed(entered.entry.envelope.run, entered.reference, start)
+
+    async def followed(self, run_id: str, event: EventRef, start: int = 1) -> Run:
+        """Follow a run which holds this event, whoever publishes it. Raises Unavailable when it hangs."""
+        run = Run(run_id, consumers_of)
+        run.expect(event)
         try:
             async with (
                 asyncio.timeout(self.patience),

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from workers.app.admission_story import admitted
+from workers.app.announcement_story import announced
 from workers.app.pushing import push_image, pusher
 from workers.app.stage import Ending, Stage
 from workers.bus.doors.entrance import Entered
@@ -110,6 +111,7 @@ async def _buried(stage: Stage, entered: Entered) -> tuple[DeadLetter, Run]:
 STORIES: dict[str, Callable[[Stage], Awaitable[Ending]]] = {
     "an event crosses the lane and comes back": _echo,
     "a pushed image is attested": _attest,
+    "an image that the registry announces on Pub/Sub is attested": announced,
     "an unsigned image is refused by Cloud Run, and admitted once it is attested": admitted,
     "what is announced twice is attested once": _twice,
     "an image from a registry that is not listed is refused": _refused,
