@@ -8,8 +8,8 @@ import yaml
 from tests.house.tree import ROOT
 from workers.bus.rooms import all_wirings
 from workers.bus.topology.permissions import doors
-from workers.gateway.events import AT_ONCE
 from workers.gateway.principals import read_policy
+from workers.gateway.protocol import MOST_CONNECTIONS
 from workers.settings import Settings
 
 
@@ -35,7 +35,9 @@ def test_deployment_opens_the_door_with_its_identity() -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     probes = (container["livenessProbe"], container["readinessProbe"])
-    assert [probe["httpGet"]["path"] for probe in probes] == ["/livez", "/readyz"]
+    assert [probe["httpGet"] for probe in probes] == [
+        {"path": path, "port": "metrics"} for path in ("/livez", "/readyz")
+    ]
 
 
 def test_metrics_are_not_served_to_the_outside() -> None:
@@ -65,13 +67,13 @@ def test_shipped_policy_is_one() -> None:
 
 
 def test_cloud_run_opens_the_door_with_its_identity() -> None:
-    """The service has the seed of the gateway, ends in time, and gets no more requests than the door takes at once."""
+    """The service has the seed of the gateway, ends in time, and gets no more connections than the door holds."""
     spec = documents("deploy/cloud-run/gateway.yaml")["Service"]["spec"]["template"]["spec"]
     (container,) = spec["containers"]
 
     assert container["args"] == ["gateway"]
     assert spec["volumes"][0]["secret"]["secretName"] == "sealane-nats-gateway"
-    assert spec["containerConcurrency"] == AT_ONCE
+    assert spec["containerConcurrency"] == MOST_CONNECTIONS
     assert float(environment(container)["SEALANE_GRACE"]) < 10
 
 

@@ -5,6 +5,7 @@ All events of a request are checked before any is stored. Sending the same again
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -21,7 +22,7 @@ from workers.bus.doors.entrance import Entered, Entry, check, check_size, enter_
 from workers.bus.topology.streams import HEADROOM
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.publisher import Publisher, Refused
-from workers.failures import Invalid, Mismatch, SealaneError, TemporaryError, Unavailable
+from workers.failures import Invalid, Mismatch, SealaneError, TemporaryError
 from workers.gateway.callers import Callers
 from workers.gateway.keysets import FetchKeys, KeySets
 from workers.gateway.limits import Rates, UsedTokens
@@ -111,7 +112,9 @@ class EventsDoor:
             await self._bind(bearer, entries)
             if len(entries) > 1:
                 await self._pay(bearer.principal, len(entries) - 1)
-        except Unavailable as error:
+        except SealaneError as error:
+            # Rates and tokens cannot be told just now, so that nothing is let in.
+            log.warning("the ledger does not answer: %s", error)
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS) from None
         except Problem as problem:
             problem.evidence = told(bearer.claims)
@@ -128,7 +131,7 @@ class EventsDoor:
         if wait:
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                f"{principal.name} may bring {principal.rate:g} events a minute: send it again in {wait:.0f} s",
+                f"{principal.name} may bring {principal.rate:g} events a minute: send it again in {math.ceil(wait)} s",
                 after=wait,
             )
 
