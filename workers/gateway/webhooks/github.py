@@ -176,7 +176,7 @@ class GithubDoor:
         self, delivery: _Delivery, fact: Event, envelope: Envelope, receipt: dict[str, str]
     ) -> bytes | None:
         """Store the event and note the body; return what was noted before, if it was there already."""
-        note = to_json(receipt | {"delivery": delivery.id, "at": now()})
+        note = to_json({"run": receipt["run"], "delivery": delivery.id, "at": now()})
         ack = await self._publisher.publish(
             envelope.type,
             fact.model_dump_json().encode(),
@@ -190,10 +190,10 @@ class GithubDoor:
 
 def _known(delivery: _Delivery, noted: dict[str, Any], receipt: dict[str, str]) -> Response:
     """Say that a body was taken before. The same delivery again is what an operator, or our own worker, asked for."""
-    again = "the same delivery" if noted.get("delivery") == delivery.id else "the same body in another delivery"
-    log.info("delivery %s: %s was taken at %s, run %s", delivery.id or "-", again, noted.get("at"), noted.get("run"))
-    first = {name: noted.get(name, value) for name, value in receipt.items()}
-    return _answer(HTTPStatus.OK, "known", detail=f"{again} was taken at {noted.get('at')}", **first)
+    again = "the same delivery" if noted["delivery"] == delivery.id else "the same body in another delivery"
+    log.info("delivery %s: %s was taken at %s, run %s", delivery.id or "-", again, noted["at"], noted["run"])
+    first = receipt | {"run": noted["run"]}
+    return _answer(HTTPStatus.OK, "known", detail=f"{again} was taken at {noted['at']}", **first)
 
 
 def _delivery_id(request: Request) -> str | None:
