@@ -21,9 +21,11 @@ class Seen:
 
     change: NetChange
     remaining: Collection[str] = ()
-    """The files that are there now, below the rules' folders: wanted where something was removed."""
+    """The files that are there now, below the rules' folders: wanted where something was removed, or is late."""
     since_nothing: NetChange | None = None
     """What changed for a rule to which the deletion of the ref had removed everything, where that is so."""
+    late: NetChange | None = None
+    """What changed before all that, and is heard of only now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class _Group:
 
     def word(self, *, remains: bool) -> Change:
         """Say what happened to the thing: it is gone only with its last file."""
-        if self.removed and not (self.added or self.modified or remains):
+        if self.removed and not remains:
             return "removed"
         return "added" if self.added else "modified"
 
@@ -75,11 +77,10 @@ def declared(rules: Sequence[PathRule], seen: Seen, push: GithubPushed, step: St
     for rule in rules:
         if step.head is None and rule.when_deleted == "keep":
             continue
-        change = (seen.since_nothing if rule.when_deleted == "remove" else None) or seen.change
-        groups, nearly = _groups(rule, change)
+        groups, nearly = _groups(rule, (seen.since_nothing if rule.when_deleted == "remove" else None) or seen.change)
         refused |= nearly
-        remaining = {_names(rule, path) for path in seen.remaining} if change.removed else set()
-        for names, group in groups.items():
+        remaining = {_names(rule, path) for path in seen.remaining}
+        for names, group in [*groups.items(), *_late(rule, seen, remaining)]:
             word = group.word(remains=names in remaining)
             if word in rule.changes:
                 key = (rule.event, names)
@@ -93,6 +94,14 @@ def declared(rules: Sequence[PathRule], seen: Seen, push: GithubPushed, step: St
             # Names that are fine by themselves, put together by `fields` into one that is not.
             refused |= paths
     return Found(events, sorted(refused))
+
+
+def _late(rule: PathRule, seen: Seen, remaining: Collection[Names | None]) -> list[tuple[Names, _Group]]:
+    """Return what is heard of late; what came and went again since is left out."""
+    if seen.late is None:
+        return []
+    groups, _ = _groups(rule, seen.late)
+    return [(names, group) for names, group in groups.items() if group.removed or names in remaining]
 
 
 def _groups(rule: PathRule, change: NetChange) -> tuple[dict[Names, _Group], set[str]]:

@@ -1,7 +1,8 @@
 """From which commit to which a push is taken: in order by what it lists, else by the ref itself. Pure.
 
 A place is what was taken of a ref so far: all between `since` and `seen`. A push that goes on from there is taken as
-it says; any other is an invitation to look where the ref is now, and to take what lies between.
+it says; any other is an invitation to look where the ref is now, and to take what lies between. One that begins
+before all that was taken is made up for, too, as far as the ref still says so.
 """
 
 from collections.abc import Mapping
@@ -44,9 +45,11 @@ class Step:
     base: str | None
     """From this commit; None is from nothing."""
     head: str | None
-    """To this commit; None when the ref is gone."""
+    """To this commit, which is where the ref is; None when it is gone."""
     why: str
     """One sentence for whoever follows the run."""
+    late: tuple[str | None, str] | None = None
+    """Two further commits to compare, the second the beginning of all that was taken: what is heard of late."""
     since: str | None = None
     """Where what was taken begins, afterwards."""
     was_gone: bool = False
@@ -57,7 +60,8 @@ class Step:
     @classmethod
     def read(cls, kept: Json) -> Self:
         """Return the step that was written down."""
-        return cls(**kept)
+        late = kept.get("late")
+        return cls(**{**kept, "late": None if late is None else (late[0], late[1])})
 
     def as_json(self) -> Json:
         """Return what `read` reads."""
@@ -90,7 +94,7 @@ def by_lists(push: GithubPushed, place: Place | None, *, removes: bool) -> Step 
         return None
     since = before if place is None else place.since
     why = f"taken as listed: {before:.12} to {after:.12}"
-    return Step("lists", before, after, why, since, before=_json(place))
+    return Step("lists", before, after, why, since=since, before=_json(place))
 
 
 def already_taken(push: GithubPushed, place: Place | None) -> Step | None:
@@ -106,20 +110,20 @@ def by_trees(push: GithubPushed, place: Place | None, head: str | None, *, earli
     `earlier`: whether the push begins before all that was taken.
     """
     before, _ = ends(push)
+    late = None
     if place is None:
-        base = None if push.created else before
-        since = base
-    elif earlier:
-        base = since = before
+        base = since = None if push.created else before
     else:
         base, since = place.seen, place.since
+        if earlier and head is not None and since is not None:
+            late, since = (before, since), before
     was_gone = place is not None and place.gone
-    if base == head or (head is None and was_gone):
+    if late is None and (base == head or (head is None and was_gone)):
         return Step("nothing", base, head, f"taken already: {push.ref} is at {head or _NOWHERE:.12}")
     if head is None:
-        return Step("trees", base, None, f"{push.ref} is gone", since, before=_json(place))
+        return Step("trees", base, None, f"{push.ref} is gone", since=since, before=_json(place))
     why = f"taken by comparison: {base or ZERO:.12} to {head:.12}, where {push.ref} is now{_because(push, place)}"
-    return Step("trees", base, head, why, since, was_gone, _json(place))
+    return Step("trees", base, head, why, late=late, since=since, was_gone=was_gone, before=_json(place))
 
 
 def _because(push: GithubPushed, place: Place | None) -> str:

@@ -57,17 +57,23 @@ class Reading:
         if step.how == "lists":
             return Seen(self._listed)
         folders = frozenset(rule.folder for rule in self._rules)
-        change = await self._listed_change(step)
-        if change is None:
-            after = await self._files(step.head, folders)
-            return self._seen(step, difference(await self._files_before(step.base, folders), after), after)
-        if not (step.was_gone or touches_removed(self._rules, change)):
+        change, after = await self._change(step.base, step.head, folders)
+        if step.late is None and not step.was_gone and not touches_removed(self._rules, change):
             return Seen(change)
-        return self._seen(step, change, await self._files(step.head, folders))
+        late = None if step.late is None else (await self._change(*step.late, folders))[0]
+        if after is None:
+            after = await self._files(step.head, folders)
+        return Seen(change, after, difference({}, after) if step.was_gone else None, late)
 
-    @staticmethod
-    def _seen(step: Step, change: NetChange, after: dict[str, str]) -> Seen:
-        return Seen(change, after, difference({}, after) if step.was_gone else None)
+    async def _change(
+        self, base: str | None, head: str | None, folders: AbstractSet[str]
+    ) -> tuple[NetChange, dict[str, str] | None]:
+        """Return what changed, and the files at `head` where they had to be listed for it."""
+        change = await self._compared(base, head)
+        if change is not None:
+            return change, None
+        after = await self._files(head, folders)
+        return difference(await self._files_before(base, folders), after), after
 
     async def _is_current(self, head: str | None) -> bool:
         """Whether what the API says of the ref is no older than the push."""
@@ -94,12 +100,12 @@ class Reading:
         except NotFound:
             return False
 
-    async def _listed_change(self, step: Step) -> NetChange | None:
+    async def _compared(self, base: str | None, head: str | None) -> NetChange | None:
         """Return the change as GitHub compares the commits, where that is the whole of it."""
-        if step.base is None or step.head is None:
+        if base is None or head is None:
             return None
         try:
-            comparison = await self._github.compare(self._repository, step.base, step.head)
+            comparison = await self._github.compare(self._repository, base, head)
         except NotFound:
             return None
         # Of any other pair the comparison begins at the common ancestor, not at the base.
