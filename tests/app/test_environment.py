@@ -41,6 +41,7 @@ async def running(root: Path) -> WorldFolder:
             "token": str(folder.token_file),
             "registries": [{"host": "127.0.0.1:5000", "insecure": True}],
             "signing_rules": RULES,
+            "github_settings": {"api": "http://127.0.0.1:5002"},
         }
     )
     return folder
@@ -69,6 +70,7 @@ async def test_running_world_is_found_by_itself(tmp_path: Path) -> None:
     assert settings.nats == "nats://127.0.0.1:4999"
     assert settings.google_endpoint == "127.0.0.1:5001"
     assert settings.signing_rules.matching("127.0.0.1:5000", "shop")
+    assert settings.github.api == "http://127.0.0.1:5002"
     assert settings.nats_seed == f"file://{folder.identities}/{{identity}}.seed"
     folder.unlock()
 

@@ -15,6 +15,7 @@ from typing import Any
 import jwt
 from aiohttp import ClientSession, web
 from multidict import CIMultiDictProxy
+from yarl import URL
 
 from workers.local.github import Github
 
@@ -47,12 +48,12 @@ class Api:
     github: Github
     session: ClientSession
 
-    async def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> Reply:
+    async def ask(self, method: str, path: str | URL, token: str | None = None, **options: Any) -> Reply:
         """Send one request, with a token if one is given."""
         headers = dict(options.pop("headers", {}))
         if token is not None:
             headers.setdefault("Authorization", f"Bearer {token}")
-        url = path if path.startswith("http") else f"{self.github.url}{path}"
+        url = path if str(path).startswith("http") else f"{self.github.url}{path}"
         async with self.session.request(method, url, headers=headers, **options) as response:
             return Reply(response.status, response.headers, await response.read())
 
@@ -145,6 +146,12 @@ class WorkTree:
 
     async def git(self, *arguments: str, code: int = 0) -> str:
         """Run git and return what it said; it must end with `code`."""
+        ended, said = await self.run(*arguments)
+        assert ended == code, said
+        return said
+
+    async def run(self, *arguments: str) -> tuple[int, str]:
+        """Run git and return how it ended and what it said."""
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
             "GIT_CONFIG_GLOBAL": str(self.config),
@@ -164,8 +171,7 @@ class WorkTree:
             stderr=asyncio.subprocess.STDOUT,
         )
         said = (await process.communicate())[0].decode()
-        assert process.returncode == code, said
-        return said.strip()
+        return int(process.returncode or 0), said.strip()
 
     async def commit(self, files: Mapping[str, str | None], message: str = "Change files") -> str:
         """Write files, or remove those that are None, commit, and return the commit."""

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.local.github.client import REPOSITORY, Api
+from tests.local.github.client import REPOSITORY, Api, WorkTree
 from workers.local.github import Github
 
 NOW = int(time.time())
@@ -170,6 +170,25 @@ async def test_sees_the_selected_repositories_alone(api: Api) -> None:
     assert [one["full_name"] for one in listed.json["repositories"]] == ["acme/onboarding", "acme/secret"]
     narrowed = await api.token(repository_ids=[api.github.names.repository_id])
     assert (await api.ask("GET", f"/repositories/{number}", narrowed)).status == 404
+
+
+async def test_a_renamed_repository_is_found_by_its_id(api: Api, tree: WorkTree) -> None:
+    """Its former name leads there, for those who may see it; somebody else's repository may take the name."""
+    token, names = await api.token(), api.github.names
+    renamed = await api.ask("PATCH", REPOSITORY, api.person, json={"name": "tenants"})
+    moved = await api.ask("GET", f"{REPOSITORY}/git/trees/main?recursive=1", token, allow_redirects=False)
+    followed = await api.ask("GET", f"{REPOSITORY}/git/trees/main?recursive=1", token)
+    await tree.git("fetch", "-q")
+    stranger = await api.ask("GET", REPOSITORY)
+    taken = await api.ask("POST", "/orgs/acme/repos", api.person, json={"name": "onboarding", "private": True})
+
+    assert renamed.json["full_name"] == "acme/tenants"
+    place = f"{api.github.url}/repositories/{names.repository_id}/git/trees/main?recursive=1"
+    assert (moved.status, moved.headers["Location"]) == (301, place)
+    assert [one["path"] for one in followed.json["tree"]] == ["README.md"]
+    assert (await api.ask("GET", "/repos/acme/tenants", token)).json["id"] == names.repository_id
+    assert (stranger.status, taken.status) == (404, 201)
+    assert (await api.ask("GET", REPOSITORY, token)).status == 404
 
 
 async def test_nobody_sees_a_private_repository(api: Api) -> None:

@@ -1,5 +1,6 @@
 """git itself clones, fetches and pushes over HTTP, and is told why where it may not."""
 
+import asyncio
 import base64
 from pathlib import Path
 
@@ -33,6 +34,20 @@ async def test_a_push_that_is_behind_is_refused(tree: WorkTree, tmp_path: Path, 
 
     assert "fetch first" in await other.git("push", code=1)
     await other.git("push", "-q", "--force")
+
+
+async def test_of_two_pushes_at_once_one_is_refused(tree: WorkTree, tmp_path: Path, receiver: Receiver) -> None:
+    """Whoever comes second is told so; one push is announced."""
+    await WorkTree(tmp_path, tree.config).git("clone", "-q", str(tree.folder), "other")
+    other = WorkTree(tmp_path / "other", tree.config)
+    url = await tree.git("remote", "get-url", "origin")
+    await tree.commit({"a": "1"})
+    await other.commit({"b": "1"})
+    ended = await asyncio.gather(*(one.run("push", url, "main") for one in (tree, other)))
+
+    assert sorted(code for code, _ in ended) == [0, 1]
+    await receiver.arrived(2)
+    assert len(receiver.events("push")) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientSession
+from yarl import URL
 
 from tests.local.github.client import REPOSITORY, Api
 from workers.local.github import Github
@@ -82,6 +84,18 @@ async def test_asks_for_a_user_agent_and_a_known_version(api: Api) -> None:
     assert (nobody.status, b"User-Agent header" in nobody.body) == (403, True)
     assert later.status == 400
     assert (now.status, now.headers["X-GitHub-Api-Version-Selected"]) == (200, "2022-11-28")
+
+
+@pytest.mark.parametrize(
+    "name", ["%00", "%FF", "..", "%2e%2e%2f", "a" * 5000, "refs/heads/%00", "~1", "HEAD^{}", "%0A", "☃"]
+)
+async def test_strange_names_break_nothing(api: Api, name: str) -> None:
+    """Whatever stands in an address is refused as something that is not there."""
+    places = ("git/ref/", "git/trees/", "git/blobs/", "branches/", "commits/", "compare/main...", "contents/")
+    paths = [f"{REPOSITORY}/{place}{name}" for place in places] + [f"/repos/acme/{name}", f"/repositories/{name}"]
+    for path in paths:
+        reply = await api.ask("GET", URL(f"{api.github.url}{path}", encoded=name.isascii()), api.person)
+        assert reply.status in {200, 400, 404, 422}, (path, reply)
 
 
 async def test_broken_bodies_are_refused(api: Api) -> None:

@@ -11,8 +11,8 @@ https://git-scm.com/docs/http-protocol. Repositories are real bare git repositor
         await github.hook_to("http://127.0.0.1:8080/webhooks/github")
         github.faults.limit("compare")       # the next comparison meets a secondary rate limit
 
-Left out: users and teams, branch protection, forks, issues and all that is not named in `rest`, GraphQL, repositories
-that were renamed, webhooks of single repositories, and the registry of packages: who pushed one tells of it.
+Left out: users and teams, branch protection, forks, issues and all that is not named in `rest`, GraphQL, webhooks of
+single repositories, and the registry of packages: who pushed one tells of it.
 """
 
 from workers.local.github.faults import Faults

@@ -13,6 +13,10 @@ CREATE TABLE IF NOT EXISTS repositories (
   name TEXT NOT NULL COLLATE NOCASE, private INTEGER NOT NULL, default_branch TEXT NOT NULL,
   created_at INTEGER NOT NULL, pushed_at INTEGER, UNIQUE (owner, name)
 );
+CREATE TABLE IF NOT EXISTS former_names (
+  owner INTEGER NOT NULL REFERENCES accounts, name TEXT NOT NULL COLLATE NOCASE,
+  repository INTEGER NOT NULL REFERENCES repositories, PRIMARY KEY (owner, name)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS apps (
   id INTEGER PRIMARY KEY, client_id TEXT NOT NULL UNIQUE, slug TEXT NOT NULL, name TEXT NOT NULL,
   owner INTEGER NOT NULL REFERENCES accounts, public_key TEXT NOT NULL, hook_url TEXT, hook_secret TEXT NOT NULL,

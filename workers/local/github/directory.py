@@ -43,6 +43,23 @@ class Directory:
         """Return a repository by its id."""
         return self._repository("repositories.id = ?", (id_,))
 
+    def rename(self, repository: Repository, name: str) -> Repository:
+        """Call a repository otherwise. Raises sqlite3.IntegrityError when its owner has another one of this name."""
+        row = (repository.owner.id, repository.name, repository.id)
+        self._database.execute("UPDATE repositories SET name = ? WHERE id = ?", (name, repository.id))
+        self._database.execute("INSERT OR REPLACE INTO former_names VALUES (?, ?, ?)", row)
+        return self.repository_by_id(repository.id) or repository
+
+    def renamed(self, owner: str, name: str) -> Repository | None:
+        """Return the repository that was called so once, unless another one is called so now."""
+        found = self._database.execute(
+            "SELECT repository FROM former_names JOIN accounts ON accounts.id = owner WHERE login = ? AND name = ?",
+            (owner, name),
+        ).fetchone()
+        if found is None or self.repository(owner, name) is not None:
+            return None
+        return self.repository_by_id(found["repository"])
+
     def pushed(self, repository: Repository) -> Repository:
         """Note that a repository was pushed to just now."""
         self._database.execute(

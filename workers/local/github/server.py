@@ -130,7 +130,7 @@ class Github:
         )
         of = RepositoryRoutes(directory, repositories, documents)
         application.add_routes(AppRoutes(directory, credentials, deliveries, documents).routes())
-        application.add_routes(OwnerRoutes(directory, events, self._clock).routes())
+        application.add_routes(OwnerRoutes(directory, repositories, documents, events, self._clock).routes())
         application.add_routes(of.routes())
         application.add_routes(ContentRoutes(of, repositories, documents, events.pushed).routes())
         application.add_routes(SmartHttp(repositories, directory, credentials, events.pushed).routes())

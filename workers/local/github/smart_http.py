@@ -104,7 +104,8 @@ class SmartHttp:
         if service not in _HANDLERS:
             raise web.HTTPForbidden(text="Please upgrade your git client.")
         caller = _caller(self._credentials, request.headers.get("Authorization", ""))
-        repository = self._directory.repository(request.match_info["owner"], request.match_info["name"])
+        named = request.match_info["owner"], request.match_info["name"]
+        repository = self._directory.repository(*named) or self._directory.renamed(*named)
         if repository is None or not visible(caller, repository, self._directory):
             raise web.HTTPNotFound(text="Repository not found.") if caller.known else _challenge()
         if service == "git-upload-pack":

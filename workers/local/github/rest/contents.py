@@ -24,7 +24,7 @@ from workers.local.github.history import ZERO, Entry, entries, find_commit, find
 from workers.local.github.records import Repository
 from workers.local.github.repositories import Repositories
 from workers.local.github.rest.bodies import json_object
-from workers.local.github.rest.repositories import RepositoryRoutes
+from workers.local.github.rest.repositories import PLACES, RepositoryRoutes
 from workers.local.github.smart_http import Pushed, Update
 
 MOST_ENTRIES = 100_000
@@ -47,16 +47,18 @@ class ContentRoutes:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
-        place = "/repos/{owner}/{name}"
-        contents = f"{place}/contents/{{path:.*}}"
-        return [
-            web.get(f"{place}/git/trees/{{tree:.+}}", self.tree, name="tree"),
-            web.get(f"{place}/git/blobs/{{sha}}", self.blob, name="blob"),
-            web.get(contents, self.contents, name="contents"),
-            web.get(f"{place}/contents", self.contents, name="contents.top"),
-            web.put(contents, self.put),
-            web.delete(contents, self.delete),
-        ]
+        found = []
+        for place, form in PLACES.items():
+            contents = f"{place}/contents/{{path:.*}}"
+            found += [
+                web.get(f"{place}/git/trees/{{tree:.+}}", self.tree, name=f"tree{form}"),
+                web.get(f"{place}/git/blobs/{{sha}}", self.blob, name=f"blob{form}"),
+                web.get(contents, self.contents, name=f"contents{form}"),
+                web.put(contents, self.put),
+                web.delete(contents, self.delete),
+                web.get(f"{place}/contents", self.contents, name=f"contents.top{form}"),
+            ]
+        return found
 
     async def tree(self, request: web.Request) -> web.Response:
         """Show a tree, with all below it where `recursive` is given, whatever it says."""

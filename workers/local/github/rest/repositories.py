@@ -4,8 +4,6 @@ Sources: https://docs.github.com/en/rest/repos/repos, /branches/branches, /git/r
 """
 
 import asyncio
-import re
-import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,7 +12,7 @@ from dulwich.objects import Commit
 from dulwich.repo import Repo
 
 from workers.local.github import paging
-from workers.local.github.access import CALLER, allow
+from workers.local.github.access import CALLER, allow, visible
 from workers.local.github.directory import Directory
 from workers.local.github.documents import Documents, node_id
 from workers.local.github.errors import GithubError, not_found
@@ -32,18 +30,19 @@ from workers.local.github.history import (
 )
 from workers.local.github.records import Repository
 from workers.local.github.repositories import Repositories
-from workers.local.github.rest.bodies import json_object, number
+from workers.local.github.rest.bodies import number
 
 T = TypeVar("T")
 MOST_FILES = 300
 """Of a comparison, and of a commit."""
 MOST_COMMITS = 250
 """Of a comparison that is not asked for by pages."""
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+PLACES = {"/repos/{owner}/{name}": "", "/repositories/{id}": ".by-id"}
+"""Where a repository is, and what tells the routes apart; GitHub sends those who use a former name to its id."""
 
 
 class RepositoryRoutes:
-    """The handlers below `/repos/OWNER/NAME`, and `/repositories/ID`."""
+    """The handlers below `/repos/OWNER/NAME`, and below `/repositories/ID`."""
 
     def __init__(self, directory: Directory, repositories: Repositories, documents: Documents) -> None:
         self._directory = directory
@@ -52,40 +51,20 @@ class RepositoryRoutes:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes; what is left of an address after a ref or a range may hold slashes."""
-        place = "/repos/{owner}/{name}"
-        return [
-            web.get("/repositories/{id}", self.by_id, name="repository"),
-            web.get(place, self.by_name, name="repository.named"),
-            web.post("/orgs/{owner}/repos", self.create, name="creation"),
-            web.get(f"{place}/branches/{{branch:.+}}", self.branch, name="branch"),
-            web.get(f"{place}/git/ref/{{ref:.+}}", self.ref, name="ref"),
-            web.get(f"{place}/commits/{{ref:.+}}", self.commit, name="commit"),
-            web.get(f"{place}/compare/{{range:.+}}", self.compare, name="compare"),
-        ]
+        found = []
+        for place, form in PLACES.items():
+            found += [
+                web.get(place, self.repository, name=f"repository{form}"),
+                web.get(f"{place}/branches/{{branch:.+}}", self.branch, name=f"branch{form}"),
+                web.get(f"{place}/git/ref/{{ref:.+}}", self.ref, name=f"ref{form}"),
+                web.get(f"{place}/commits/{{ref:.+}}", self.commit, name=f"commit{form}"),
+                web.get(f"{place}/compare/{{range:.+}}", self.compare, name=f"compare{form}"),
+            ]
+        return found
 
-    async def by_id(self, request: web.Request) -> web.Response:
-        """Show a repository by its id."""
-        repository = self._directory.repository_by_id(number(request.match_info["id"]))
-        return web.json_response(self._documents.repository(self._allowed(request, repository, "metadata")))
-
-    async def by_name(self, request: web.Request) -> web.Response:
-        """Show a repository by its name."""
+    async def repository(self, request: web.Request) -> web.Response:
+        """Show a repository."""
         return web.json_response(self._documents.repository(self.allowed(request, "metadata")))
-
-    async def create(self, request: web.Request) -> web.Response:
-        """Make an empty repository in an organization; a person may."""
-        owner, asked = self._directory.account(request.match_info["owner"]), await json_object(request)
-        if request[CALLER].user is None or owner is None:
-            raise not_found()
-        name, private = asked.get("name"), asked.get("private", False)
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in {".", ".."} or name.endswith(".git"):
-            raise GithubError(422, "Repository creation failed.")
-        try:
-            repository = self._directory.add_repository(owner, name, private=private is True, branch="main")
-        except sqlite3.IntegrityError as error:
-            raise GithubError(422, "Repository creation failed.") from error
-        await asyncio.to_thread(self._repositories.create, repository)
-        return web.json_response(self._documents.repository(repository), status=201)
 
     async def branch(self, request: web.Request) -> web.Response:
         """Show a branch with its head."""
@@ -198,9 +177,28 @@ class RepositoryRoutes:
         return file
 
     def allowed(self, request: web.Request, permission: str, level: str = "read") -> Repository:
-        """Return the repository of an address. Raises 404 for what may not be seen, 403 for what may not be done."""
-        named = request.match_info["owner"], request.match_info["name"]
-        return self._allowed(request, self._directory.repository(*named), permission, level)
+        """Return the repository of an address.
+
+        Raises 404 for what may not be seen, 403 for what may not be done, 301 where it has another name by now.
+        """
+        if "id" in request.match_info:
+            found = self._directory.repository_by_id(number(request.match_info["id"]))
+        else:
+            named = request.match_info["owner"], request.match_info["name"]
+            found = self._directory.repository(*named)
+            former = self._directory.renamed(*named) if found is None else None
+            if former is not None and visible(request[CALLER], former, self._directory):
+                raise self._moved(request, former)
+        allow(request[CALLER], found, self._directory, permission, level)
+        if found is None:
+            raise not_found()
+        return found
+
+    def _moved(self, request: web.Request, repository: Repository) -> GithubError:
+        _, _, rest = request.rel_url.raw_path_qs.removeprefix("/repos/").partition("/")
+        _, slash, below = rest.partition("/")
+        place = f"{self._documents.url}/repositories/{repository.id}{slash}{below}"
+        return GithubError(301, "Moved Permanently", headers={"Location": place})
 
     async def read(self, repository: Repository, look: Callable[[Repo], T]) -> T:
         """Return what `look` finds in a git repository, in a thread of its own."""
@@ -210,14 +208,6 @@ class RepositoryRoutes:
                 return look(repo)
 
         return await asyncio.to_thread(work)
-
-    def _allowed(
-        self, request: web.Request, repository: Repository | None, permission: str, level: str = "read"
-    ) -> Repository:
-        allow(request[CALLER], repository, self._directory, permission, level)
-        if repository is None:
-            raise not_found()
-        return repository
 
 
 def _require_content(repo: Repo) -> None:
