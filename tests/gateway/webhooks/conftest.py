@@ -55,8 +55,9 @@ class Secrets:
 class Github:
     """Delivers to a door."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, session: aiohttp.ClientSession, door: Door) -> None:
         self.url = url
+        self.door = door
         self._session = session
 
     async def deliver(self, body: bytes, event: str = "push", delivery: str = "d-1", **secret: str) -> Answer:
@@ -79,7 +80,7 @@ async def open_webhooks(lane: Lane, folder: Path, keyring: Keyring) -> AsyncIter
     door = Door(connection, Policy(), fetch_key_set, github=keyring)
     port = await door.start(0)
     async with aiohttp.ClientSession() as session:
-        yield Github(f"http://127.0.0.1:{port}", session)
+        yield Github(f"http://127.0.0.1:{port}", session, door)
     await door.stop()
     await connection.close()
 

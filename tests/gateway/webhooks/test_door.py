@@ -6,9 +6,13 @@ import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import jsonschema
+
 from tests.bus.lane import Lane, until
 from tests.gateway.webhooks.conftest import Github, Secrets, open_webhooks
 from tests.gateway.webhooks.deliveries import NEXT_SECRET, SECRET, encoded, headers, payload, raw
+from workers.gateway.openapi import document
+from workers.gateway.principals import Principal
 
 
 async def test_push_is_stored_before_it_is_answered(lane: Lane, github: Github) -> None:
@@ -154,3 +158,34 @@ async def test_headers_are_believed_no_further_than_the_body(lane: Lane, github:
     assert all("X-GitHub-Event" in answer.json["detail"] for answer in answers)
     assert form.status == 415
     assert await lane.count("EVENTS") == 0
+
+
+async def test_description_is_true_of_deliveries(github: Github) -> None:
+    """What is answered to a delivery is as the OpenAPI document says."""
+    found = document(Principal(name="x", api_keys=("sha256:" + "0" * 64,), may_publish=()))
+    responses = found["paths"]["/webhooks/github"]["post"]["responses"]
+    sent = [(raw("push"), "push"), (raw("push"), "push"), (raw("ping"), "ping"), (raw("push"), "ping"), (b"", "push")]
+    answers = [await github.deliver(body, event) for body, event in sent]
+    answers.append(await github.deliver(raw("push"), secret="guessed"))
+
+    assert [answer.status for answer in answers] == [202, 200, 200, 400, 400, 401]
+    for answer in answers:
+        media = answer.headers["content-type"].partition(";")[0]
+        schema = responses[str(answer.status)]["content"][media]["schema"]
+        jsonschema.Draft202012Validator({"components": found["components"]} | schema).validate(answer.json)
+
+
+async def test_deliveries_are_counted(github: Github) -> None:
+    """Answers by status, what was stored by type, and forgeries: for whom it may concern, with no name from outside."""
+    await github.deliver(raw("push"))
+    await github.deliver(raw("push"))
+    await github.deliver(raw("push"), secret="guessed")
+
+    metrics = github.door.metrics
+    assert metrics.events == {("github.pushed", "github"): 1}
+    assert metrics.denials == {"signature": 1}
+    assert metrics.requests == {
+        ("/webhooks/github", "202", "github"): 1,
+        ("/webhooks/github", "200", "github"): 1,
+        ("/webhooks/github", "401", ""): 1,
+    }
