@@ -51,6 +51,8 @@ class Delivery:
     """The attempt's own number."""
     guid: str
     """What all attempts to deliver the same event share."""
+    again: bool
+    """Whether it was asked for; the first attempt is GitHub's own."""
     delivered_at: datetime
     """When it was made."""
     ok: bool

@@ -26,6 +26,13 @@ class Story:
     failing: bool
     """Whether none of them succeeded."""
 
+    def is_open(self, most: int) -> bool:
+        """Whether it is to be asked for, now or later, `most` times in all.
+
+        One whose first attempt is not listed began before all that is open still: it was given up.
+        """
+        return self.failing and not self.first.again and self.tries <= most
+
     def due_at(self) -> datetime:
         """Return when the next attempt is sensible."""
         # More doublings than these are longer than the longest pause, and would soon be longer than a timedelta.
@@ -46,13 +53,9 @@ def stories(attempts: Iterable[Delivery]) -> list[Story]:
 
 def due(told: Sequence[Story], now: datetime, most: int) -> list[Story]:
     """Return those to ask for now, the oldest first: failing, tried again fewer than `most` times, and rested."""
-    return [story for story in told if _open(story, most) and story.due_at() <= now]
+    return [story for story in told if story.is_open(most) and story.due_at() <= now]
 
 
 def horizon(told: Sequence[Story], now: datetime, most: int) -> datetime:
     """Return since when there is something to look at next time: the first attempt of what is not over yet."""
-    return min((story.first.delivered_at for story in told if _open(story, most)), default=now)
-
-
-def _open(story: Story, most: int) -> bool:
-    return story.failing and story.tries - 1 < most
+    return min((story.first.delivered_at for story in told if story.is_open(most)), default=now)

@@ -47,6 +47,7 @@ def _delivery(item: Any) -> Delivery:
         return Delivery(
             id=int(item["id"]),
             guid=str(item["guid"]),
+            again=bool(item["redelivery"]),
             delivered_at=datetime.fromisoformat(item["delivered_at"]),
             ok=item["status_code"] in _OK,
             status=str(item["status"])[:100],
