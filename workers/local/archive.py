@@ -28,7 +28,7 @@ FORM = 1
 _FIRST, _BELOW = "manifest.json", "data/"
 _MADE_ANEW = (
     *("lock", "endpoints.json", "logs", ".version", ".ports.json.*", ".endpoints.json.*"),
-    *("nats/ports", "nats/nats-server.*", "google/*.sqlite3-shm", "registry/incoming"),
+    *("nats/ports", "nats/nats-server.*", "google/*.sqlite3-shm", "github/*.sqlite3-shm", "registry/incoming"),
 )
 _CHUNK, _LONGEST_MANIFEST, _PADDING = 1 << 20, 64 << 20, 1 << 20
 _QUICKLY = 1

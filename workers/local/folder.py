@@ -8,6 +8,7 @@
     DIR/identities/door.key   the local API key of the door, 0600
     DIR/identities/      one nkey seed per bus identity, 0600
     DIR/oidc             the private keys of the local issuers, 0600
+    DIR/github           repositories, the App's key and the webhook's secret, and `gitconfig`, with which git gets in
     DIR/nats, google, registry, logs
 
 A lock falls with its process, even by kill -9: endpoints count only while the process that wrote them holds the lock.
