@@ -100,6 +100,7 @@ def topology(wirings: Iterable[Wiring], retention: Retention) -> Topology:
     return Topology(
         streams=(
             *_shared_streams(retention),
+            *_shared_buckets(retention),
             *(_retry(wiring.name, retention) for wiring in workers),
             *(_claims(wiring.name, retention) for wiring in workers if holds_claims(wiring)),
         ),
@@ -157,13 +158,12 @@ def _shared_streams(retention: Retention) -> tuple[Stream, ...]:
             max_age=nanoseconds(retention.dead_age),
             duplicate_window=nanoseconds(retention.duplicate_window),
         ),
-        _bucket(LINES, retention),
-        _ledger(retention),
     )
 
 
-def _ledger(retention: Retention) -> Stream:
-    return _bucket(LEDGER, retention, max_bytes=retention.ledger_bytes, allow_msg_ttl=True)
+def _shared_buckets(retention: Retention) -> tuple[Stream, ...]:
+    ledger = _bucket(LEDGER, retention, max_bytes=retention.ledger_bytes, allow_msg_ttl=True)
+    return _bucket(LINES, retention), ledger
 
 
 def _retry(worker: str, retention: Retention) -> Stream:
