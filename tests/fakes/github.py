@@ -120,10 +120,9 @@ class FakeDeliveries:
 
     def add(self, guid: str, at: datetime, *, ok: bool) -> Delivery:
         """Remember an attempt."""
-        at = at.astimezone(UTC)
-        self.made.append(
-            Delivery(len(self.made) + 1, guid, at, ok, "OK" if ok else "Invalid HTTP Response: 503", "push")
-        )
+        status = "OK" if ok else "Invalid HTTP Response: 503"
+        again = any(attempt.guid == guid for attempt in self.made)
+        self.made.append(Delivery(len(self.made) + 1, guid, again, at.astimezone(UTC), ok, status, "push"))
         return self.made[-1]
 
     async def attempts(self) -> AsyncIterator[Delivery]:
