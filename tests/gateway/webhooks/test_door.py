@@ -104,7 +104,7 @@ async def test_one_body_at_several_doors_is_one_event(lane: Lane, tmp_path: Path
         deliveries = (door.deliver(raw("push"), delivery=f"d-{turn}") for turn in range(5) for door in doors)
         answers = await asyncio.gather(*deliveries)
 
-    assert {answer.status for answer in answers} <= {200, 202}
+    assert sorted(answer.status for answer in answers) == [*[200] * 14, 202]
     assert len({answer.json["run"] for answer in answers}) == 1
     assert (await lane.count("EVENTS"), await lane.count("KV_ledger")) == (1, 1)
 

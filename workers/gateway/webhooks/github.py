@@ -175,7 +175,7 @@ class GithubDoor:
     async def _publish(
         self, delivery: _Delivery, fact: Event, envelope: Envelope, receipt: dict[str, str]
     ) -> bytes | None:
-        """Store the event and note the body; return what was noted before, if it was there already."""
+        """Store the event and note the body; return what is noted of it when the event was there already."""
         note = to_json({"run": receipt["run"], "delivery": delivery.id, "at": now()})
         ack = await self._publisher.publish(
             envelope.type,
@@ -185,7 +185,7 @@ class GithubDoor:
             timeout=BUS_SECONDS,
         )
         noted = await self._ledger.note(delivery.key, note, ttl=KEPT)
-        return noted if noted is not None or not ack.duplicate else note
+        return (noted or note) if ack.duplicate else None
 
 
 def _known(delivery: _Delivery, noted: dict[str, Any], receipt: dict[str, str]) -> Response:
