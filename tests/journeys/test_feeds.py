@@ -10,8 +10,8 @@ from google.cloud.pubsub_v1 import PublisherClient
 from google.pubsub_v1.services.publisher.transports.grpc import PublisherGrpcTransport
 
 from tests.journeys.conftest import Up, eventually, sealane
+from tests.journeys.notified import is_attested, pushed
 from workers.adapters.google.bearer import Bearer
-from workers.local.registry import build_image, push, write_layout
 
 
 @pytest.fixture
@@ -22,25 +22,9 @@ def publisher(world: Up) -> Iterator[PublisherClient]:
         yield PublisherClient(transport=PublisherGrpcTransport(channel=grpc.intercept_channel(channel, bearer)))
 
 
-def _pushed(world: Up, name: str, folder: Path) -> tuple[str, str]:
-    """Push an image to the local registry, and return HOST/PATH:TAG and its digest."""
-    reference = f"{world.endpoints['registry']}/apps/{name}:1"
-    image = build_image([{"etc/motd": name.encode()}])
-    token = Path(world.endpoints["token"]).read_text()
-    push(
-        write_layout(folder, image, tag="latest"), reference, username=world.endpoints["registry_user"], password=token
-    )
-    return reference, image.digest
-
-
-def _attested(world: Up, digest: str) -> bool:
-    listed = sealane("attestation", "list", "--attestor", world.endpoints["attestor"], "--data", str(world.data))
-    return digest in listed.stdout
-
-
 def test_a_gcr_notification_leads_to_an_attested_image(world: Up, publisher: PublisherClient, tmp_path: Path) -> None:
     """Published with Google's client as Artifact Registry publishes it, twice: the image is attested."""
-    reference, digest = _pushed(world, "notified", tmp_path / "layout")
+    reference, digest = pushed(world, "notified", tmp_path / "layout")
     repository = reference.rpartition(":")[0]
     notification = json.dumps({"action": "INSERT", "digest": f"{repository}@{digest}", "tag": reference}).encode()
     topic = f"projects/{world.endpoints['project']}/topics/gcr"
@@ -48,7 +32,7 @@ def test_a_gcr_notification_leads_to_an_attested_image(world: Up, publisher: Pub
     for _ in range(2):
         assert publisher.publish(topic, notification).result(timeout=60)
 
-    eventually(lambda: _attested(world, digest), f"an attestation of {digest}")
+    eventually(lambda: is_attested(world, digest), f"an attestation of {digest}")
 
 
 def test_a_message_that_means_nothing_is_a_dead_letter_for_people(world: Up, publisher: PublisherClient) -> None:

@@ -67,8 +67,7 @@ async def _engine(wiring: Wiring, settings: Settings, clouds: Clouds) -> Engine:
         )
         return {**adapters, Claims: claims, Rates: NatsRates(connection, publisher, wiring.name)}
 
-    feeds: Feeds | None = await clouds.port(Feeds) if wiring.fed is not None else None
-    return Engine(wiring, lambda: open_bus(settings, identity_of(wiring.name)), ports, options, feeds)
+    return Engine(wiring, lambda: open_bus(settings, identity_of(wiring.name)), ports, options, adapters.get(Feeds))
 
 
 async def _work(engines: Sequence[Engine], settings: Settings, stop: asyncio.Event, clouds: Clouds) -> None:

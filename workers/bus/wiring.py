@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from schemas.catalogue import EVENTS
+from schemas.envelope import Envelope
 from schemas.events import Event
 from workers.card import Card
+from workers.ports import Feeds, Progress
 
 Handler = Callable[..., Any]
 _ITERATORS = (AsyncIterator, typing.AsyncIterator, typing.AsyncGenerator)
@@ -46,8 +48,9 @@ class Wiring:
 
     @property
     def asked(self) -> frozenset[type]:
-        """All types of ports that the handler and what its tick wakes ask for."""
-        return frozenset(self.ports.values()) | (self.tick.asked if self.tick else frozenset())
+        """All types of ports that the handler and what its tick wakes ask for, and the feeds of what comes by them."""
+        feeds = frozenset({Feeds}) if self.fed else frozenset()
+        return frozenset(self.ports.values()) | feeds | (self.tick.asked if self.tick else frozenset())
 
     @property
     def consumed_types(self) -> tuple[str, ...]:
@@ -94,6 +97,11 @@ def wire(card: Card, handler: Handler, tick: Handler | None = None) -> Wiring:
     for name, port in hints.items():
         if _events_in(port):
             raise WiringError(f"{card.name}: parameter {name!r} is an event, but only the first parameter may be one")
+    if any(event.door == "feed" for event in consumes) and (unheard := {Progress, Envelope} & set(hints.values())):
+        raise WiringError(
+            f"{card.name}: it asks for {unheard.pop().__name__}, but what comes from a feed has neither progress nor"
+            " envelope until it is on the bus"
+        )
     return Wiring(
         card=card,
         handler=handler,

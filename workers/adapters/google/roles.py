@@ -9,6 +9,7 @@ from workers.ports import (
     Attestations,
     AttestorAdmin,
     Attestors,
+    Feeds,
     ImageInventory,
     Images,
     KeyMaker,
@@ -20,6 +21,7 @@ from workers.ports import (
 ROLES: Mapping[type, tuple[str, ...]] = {
     Images: ("roles/artifactregistry.reader",),
     ImageInventory: ("roles/artifactregistry.reader",),
+    Feeds: ("roles/pubsub.subscriber",),
     KeyMaker: ("roles/cloudkms.admin",),
     SigningKeys: ("roles/cloudkms.signerVerifier",),
     Attestors: ("roles/binaryauthorization.attestorsViewer", "roles/binaryauthorization.attestorsVerifier"),
