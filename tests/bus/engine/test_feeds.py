@@ -1,5 +1,6 @@
 """What comes from a subscription reaches the bus once, and is acknowledged only then."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -14,10 +15,10 @@ from tests.bus.lane import Lane, until, worker
 from tests.fakes.feeds import SUBSCRIPTION, FakeFeed
 from workers.bus.doors.graveyard import read_letter, read_letters, replay
 from workers.bus.judgement.line import read_line, resume_line, stop_line
-from workers.bus.wiring import Wiring
+from workers.bus.wiring import Wiring, WiringError
 from workers.failures import Invalid
 from workers.local.nats import NatsServer
-from workers.ports import Feeds
+from workers.ports import Feeds, Progress
 
 broken = True
 """Whether the mapping is as it was before somebody mended it."""
@@ -194,6 +195,61 @@ async def _stopped(lane: Lane) -> bool:
 
 async def _runs(lane: Lane) -> bool:
     return not await _stopped(lane)
+
+
+async def test_a_drain_finishes_what_was_begun_and_hands_back_the_rest(lane: Lane) -> None:
+    """On SIGTERM nothing more is taken; what is being carried is stored and acknowledged, the rest is for others."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(message: PubSubMessage) -> ScanRequested:
+        begun.set()
+        await go.wait()
+        return ScanRequested(reason=message.message.message_id)
+
+    wiring = worker(slow, carries=True, concurrency=4)
+    await lane.provision(wiring)
+    feed = FakeFeed(most=10)
+    for number in range(20):
+        feed.publish(b"", f"{number:02}")
+    async with lane.running(wiring, feeds=Feeds([feed])):
+        await begun.wait()
+        await until(lambda: len(feed.held) == 10)
+        asyncio.get_running_loop().call_later(0.3, go.set)
+
+    assert sorted(feed.acked) == await reasons(lane) == ["00", "01", "02", "03"]
+    assert sorted(feed.nacked) == [f"{number:02}" for number in range(4, 10)]
+    assert not feed.held
+    assert feed.closed
+
+
+async def test_what_does_not_end_in_time_is_handed_back(lane: Lane) -> None:
+    """After the grace a message that is still carried goes back, unacknowledged, and nothing of it is stored."""
+
+    async def stuck(message: PubSubMessage) -> ScanRequested:
+        await asyncio.Event().wait()
+        return ScanRequested()
+
+    wiring = worker(stuck, carries=True)
+    await lane.provision(wiring)
+    feed = FakeFeed()
+    async with lane.running(wiring, feeds=Feeds([feed]), grace=0.2):
+        feed.publish(b"", "held")
+        await until(lambda: len(feed.held) == 1)
+
+    assert (feed.nacked, feed.acked) == (["held"], [])
+    assert await lane.count("EVENTS") == 0
+
+
+def test_a_worker_on_feeds_asks_for_nothing_that_a_feed_does_not_give() -> None:
+    """Its feeds are among what it needs; progress or an envelope are refused when it is wired."""
+
+    async def chatty(message: PubSubMessage, progress: Progress) -> None:
+        progress.log("nobody hears this")
+
+    assert Feeds in WIRING.asked
+    assert WIRING.pulled_types == ()
+    with pytest.raises(WiringError, match="chatty: it asks for Progress"):
+        worker(chatty)
 
 
 async def test_health_says_what_is_wrong_with_a_feed(lane: Lane) -> None:

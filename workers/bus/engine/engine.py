@@ -125,14 +125,7 @@ class Engine:
             results=self.options.progress,
         )
         if self.wiring.fed is not None:
-            self.source = Source(
-                self.wiring,
-                self._feeds,
-                publisher=self.publisher,
-                ports=ports,
-                metrics=self.metrics,
-                ended=self._note,
-            )
+            self.source = Source(self.wiring, self._feeds, self.publisher, ports, self.metrics, self._note)
         self.line = LineGuard(
             self.wiring.name,
             self.options.replica,

@@ -48,7 +48,6 @@ class Source:
         self,
         wiring: Wiring,
         feeds: Feeds,
-        *,
         publisher: Publisher,
         ports: Mapping[type, Any],
         metrics: Metrics,
