@@ -123,6 +123,17 @@ async def test_what_was_not_used_goes_back(lane: Lane, clock: Any) -> None:
     assert 90 <= admitted <= 100
 
 
+async def test_clock_that_is_ahead_stops_nobody_for_long(lane: Lane, clock: Any) -> None:
+    """A row from a clock that was an hour ahead counts as a burst that is used up, and goes on from there."""
+    who, mistaken = principal(600, 10), Rates(CountingLedger(lane), lambda: clock.now + 3600)
+    assert await mistaken.take(who) == 0
+    rates = Rates(CountingLedger(lane), clock)
+    wait = await rates.take(who)
+    assert wait == pytest.approx(0.1, abs=1e-3)
+    clock.now += wait
+    assert [await rates.take(who) for _ in range(2)] == pytest.approx([0, 0.1], abs=1e-3)
+
+
 async def test_bus_that_is_away_is_said_once_for_all_who_wait(lane: Lane, clock: Any) -> None:
     """Those who waited for a share are told with the one who asked, and the next one asks anew."""
     ledger = CountingLedger(lane)

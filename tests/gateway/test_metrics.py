@@ -55,6 +55,7 @@ async def test_door_counts_what_it_answers(lane: Lane, tmp_path: Path, policy: P
         'sealane_door_events_total{principal="ci",type="echo.requested"} 2.0',
         'sealane_door_events_total{principal="github/acme/shop",type="echo.requested"} 1.0',
         'sealane_door_seconds_count{route="/events"} 6.0',
+        "sealane_door_cut_total 0.0",
     ):
         assert line in found
     assert "nowhere" not in found

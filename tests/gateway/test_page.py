@@ -5,7 +5,7 @@ from workers.gateway.page import render
 
 GOOD = Health(
     0.0012,
-    (StreamState("EVENTS", messages=12345, bytes=678),),
+    (StreamState("EVENTS", messages=12345, bytes=678), StreamState("KV_ledger", messages=1, bytes=2)),
     (WorkerState("echo", "Says <hello> & more.", lag=7, pulling=2),),
 )
 
@@ -54,6 +54,8 @@ def test_stopped_line_is_no_absent_worker() -> None:
 
 
 def test_missing_stream_is_not_ready() -> None:
-    """Without EVENTS nothing that came would be stored."""
-    assert not Health(0.001, (StreamState("EVENTS", problem="missing"),), ()).ready
+    """Without EVENTS nothing that came would be stored, and without the ledger nothing is let in."""
+    for name in ("EVENTS", "KV_ledger"):
+        streams = (*(one for one in GOOD.streams if one.name != name), StreamState(name, problem="missing"))
+        assert not Health(0.001, streams, ()).ready
     assert GOOD.ready

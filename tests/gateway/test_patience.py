@@ -12,6 +12,7 @@ import pytest
 from tests.bus.lane import until
 from tests.gateway.conftest import KEY, Caller
 from workers.gateway import patience, protocol, reading
+from workers.gateway.metrics import DoorMetrics
 from workers.gateway.patience import STALLED_SECONDS, WAITING_SECONDS, Patience
 
 REQUEST = (
@@ -48,7 +49,8 @@ class Watched:
     def __init__(self) -> None:
         self.connection = Connection()
         self.now = 0.0
-        self.patience = Patience({self.connection}, clock=lambda: self.now)
+        self.metrics = DoorMetrics()
+        self.patience = Patience({self.connection}, self.metrics, clock=lambda: self.now)
 
     def seconds(self, count: float) -> bool:
         """Let time pass, and return whether the connection was ended."""
@@ -67,7 +69,7 @@ def test_connection_without_a_request_is_ended_in_time(last: Any) -> None:
 
     assert not watched.seconds(WAITING_SECONDS)
     assert watched.seconds(2)
-    assert watched.patience.cut == 1
+    assert watched.metrics.cut == 1
 
 
 def test_connection_that_is_used_stays() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from workers.bus.judgement.line import read_line
 from workers.bus.rooms import all_wirings
 from workers.bus.topology.fullness import alarm
-from workers.bus.topology.streams import DEAD, EVENTS, LINES, PROGRESS, consumers
+from workers.bus.topology.streams import DEAD, EVENTS, LEDGER, LINES, PROGRESS, consumers
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.jetstream import JetStreamApi
 from workers.bus.wiring import Wiring
@@ -17,7 +17,9 @@ from workers.failures import SealaneError
 
 _PATIENCE = 2.0
 _FRESH = 1.0
-_SHOWN = (EVENTS, PROGRESS, DEAD, LINES)
+_SHOWN = (EVENTS, PROGRESS, DEAD, LINES, LEDGER)
+_NEEDED = (EVENTS, LEDGER)
+"""Without these nothing is let in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,8 @@ class Health:
     @property
     def ready(self) -> bool:
         """Whether an event brought here would be stored."""
-        return self.round_trip is not None and any(
-            stream.name == EVENTS and stream.problem is None for stream in self.streams
-        )
+        found = {stream.name for stream in self.streams if stream.problem is None}
+        return self.round_trip is not None and found.issuperset(_NEEDED)
 
     def as_json(self) -> dict[str, Any]:
         """Return it for programs."""
@@ -89,7 +90,8 @@ class Readiness:
         async with self._asking:
             if self._clock() - self._asked_at >= _FRESH:
                 alive = await self._connection.alive() is not None
-                self._ready = alive and (await _stream(self._api, EVENTS)).problem is None
+                found = await asyncio.gather(*(_stream(self._api, name) for name in _NEEDED)) if alive else ()
+                self._ready = alive and not any(stream.problem for stream in found)
                 self._asked_at = self._clock()
             return self._ready
 

@@ -17,6 +17,7 @@ from schemas.identity import digest_of
 from workers.bus.claims.ledger import Ledger, Row
 from workers.failures import Unavailable
 from workers.gateway.principals import Principal
+from workers.gateway.reading import MOST_EVENTS
 
 SHARE_SECONDS = 2.0
 """How long a share may be used, and how many seconds of the rate it holds at most."""
@@ -93,6 +94,10 @@ class Rates:
             now = self._clock()
             # What is left of the last share goes back with the same stroke.
             paid_at = max(now, _paid_at(share.row) - share.left * each)
+            if paid_at - now > (principal.burst + MOST_EVENTS) * each:
+                # Nobody can have paid for so much: it was the clock of somebody else that was ahead.
+                await self._write(key, share, now + principal.burst * each, now)
+                continue
             wait = paid_at + (min(count, principal.burst) - principal.burst) * each - now
             if wait > 0:
                 if now - share.looked_at < _BELIEVED_SECONDS:
@@ -105,15 +110,16 @@ class Rates:
                 continue
             share.size = _next_size(principal, share, now)
             more = max(0, min(share.size, math.floor((now - paid_at) / each) + principal.burst - count))
-            paid_at += (count + more) * each
-            value = f"{paid_at:.6f}".encode()
-            ttl = timedelta(seconds=paid_at - now + _KEPT_SECONDS)
-            revision = await self._ledger.replace(key, value, share.row.revision, ttl=ttl)
-            if revision is None:
-                share.row = await self._ledger.look(key)
-                continue
-            share.row, share.left, share.paid_for_at = Row(value, revision), more, now
-            return 0.0
+            if await self._write(key, share, paid_at + (count + more) * each, now):
+                share.left, share.paid_for_at = more, now
+                return 0.0
+
+    async def _write(self, key: str, share: _Share, paid_at: float, now: float) -> bool:
+        """Write the row if it is still as it was seen; else look at it, and return False."""
+        value, ttl = f"{paid_at:.6f}".encode(), timedelta(seconds=paid_at - now + _KEPT_SECONDS)
+        revision = await self._ledger.replace(key, value, share.row.revision, ttl=ttl)
+        share.row = await self._ledger.look(key) if revision is None else Row(value, revision)
+        return revision is not None
 
 
 def _paid_at(row: Row) -> float:

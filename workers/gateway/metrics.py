@@ -31,6 +31,8 @@ class DoorMetrics(Collector):
         """401 and 403, by the claim, attribute or field that was wrong."""
         self.events: Counter[tuple[str, str]] = Counter()
         """Events stored, repeats included, by type and principal."""
+        self.cut = 0
+        """Connections that were ended, since they brought or took nothing."""
         self._buckets: dict[str, list[int]] = {}
         self._seconds: dict[str, float] = {}
 
@@ -58,7 +60,8 @@ class DoorMetrics(Collector):
             denials.add_metric((claim,), count)
         for kind, count in self.events.items():
             events.add_metric(kind, count)
-        yield from (requests, denials, events, self._histogram())
+        cut = CounterMetricFamily("sealane_door_cut", "Connections ended that brought or took nothing.", self.cut)
+        yield from (requests, denials, events, cut, self._histogram())
 
     def _histogram(self) -> Metric:
         seconds = HistogramMetricFamily("sealane_door_seconds", "How long an answer took.", labels=("route",))

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
+from workers.gateway.metrics import DoorMetrics
+
 WAITING_SECONDS = 15.0
 """How long a connection may stay without a request that is worked on: idle, in a head, or in the rest of a body."""
 STALLED_SECONDS = 20.0
@@ -29,12 +31,13 @@ class Served(Protocol):
 class Patience:
     """Watches the connections of a server. `clock` is monotonic, in seconds."""
 
-    def __init__(self, connections: Collection[Any], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, connections: Collection[Any], metrics: DoorMetrics, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._connections = connections
+        self._metrics = metrics
         self._clock = clock
         self._stuck: dict[Served, tuple[object, float]] = {}
-        self.cut = 0
-        """Connections that were ended."""
 
     async def watch(self) -> None:
         """Look, for ever."""
@@ -56,7 +59,7 @@ class Patience:
             if now - since < patience:
                 stuck[connection] = where, since
             else:
-                self.cut += 1
+                self._metrics.cut += 1
                 connection.transport.abort()
         self._stuck = stuck
 

@@ -50,7 +50,7 @@ def application(
 
     routes = [Route("/livez", livez), Route("/readyz", readyz)]
     routes += [Route("/events", events.post, methods=["POST"]), Route("/openapi.json", events.describe)]
-    routes += [Route("/runs/{run}", live.runs.get), Route("/progress/{run}", live.get)]
+    routes += [Route("/runs", live.list.get), Route("/runs/{run}", live.runs.get), Route("/progress/{run}", live.get)]
     routes += [Route(GITHUB_PATH, github.post, methods=["POST"])]
     return Measured(Starlette(routes=routes), metrics, [route.path for route in routes])
 
@@ -99,7 +99,7 @@ class Door:
             timeout_graceful_shutdown=math.ceil(grace),
         )
         self._server = _Server(config)
-        self._patience = Patience(self._server.server_state.connections)
+        self._patience = Patience(self._server.server_state.connections, self.metrics)
         self._watching: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
 
