@@ -67,7 +67,7 @@ class GithubPushed(Event):
     modified: Annotated[tuple[Path, ...], Field(strict=False, max_length=MOST_PATHS, examples=[[]])] = ()
     """Paths that the push changed."""
     removed: Annotated[tuple[Path, ...], Field(strict=False, max_length=MOST_PATHS, examples=[[]])] = ()
-    """Paths that the push removed."""
+    """Paths that a commit of the push removed, though another one may have put them back."""
     complete: Annotated[bool, Field(examples=[True])]
     """Whether the three lists hold all that the push changed. False where GitHub's caps were reached, lists were
     missing, or they were cut for size: then the trees are compared."""
@@ -130,17 +130,14 @@ class NetChange(NamedTuple):
 def net_change(commits: Iterable[tuple[Iterable[str], Iterable[str], Iterable[str]]]) -> NetChange:
     """Merge the (added, modified, removed) lists of commits, oldest first, into what they changed together.
 
-    The last word wins, but knows the first: added and then modified is added, removed and then added is modified,
-    added and then removed counts as removed, which is looked up behind the bus and never believed.
+    What any commit removed counts as removed, which is looked up behind the bus and never believed: commits that are
+    merged stand beside each other, and nothing says in which order they count. What any other added is added.
     """
-    first: dict[str, str] = {}
-    last: dict[str, str] = {}
+    words: dict[str, set[str]] = {"added": set(), "modified": set(), "removed": set()}
     for lists in commits:
-        for word, paths in zip(("added", "modified", "removed"), lists, strict=True):
-            for path in paths:
-                first.setdefault(path, word)
-                last[path] = word
-    net: dict[str, list[str]] = {"added": [], "modified": [], "removed": []}
-    for path in sorted(last):
-        net["removed" if last[path] == "removed" else "added" if first[path] == "added" else "modified"].append(path)
-    return NetChange(tuple(net["added"]), tuple(net["modified"]), tuple(net["removed"]))
+        for found, paths in zip(words.values(), lists, strict=True):
+            found.update(paths)
+    removed = words["removed"]
+    added = words["added"] - removed
+    modified = words["modified"] - removed - added
+    return NetChange(tuple(sorted(added)), tuple(sorted(modified)), tuple(sorted(removed)))

@@ -42,6 +42,7 @@ _PLACE = re.compile(r"\{([a-z][a-z_]{0,30})\}")
 _FIELD = re.compile(r"[A-Za-z0-9._/-]*")
 _REF = r"^refs/(?:heads|tags)/[A-Za-z0-9._*@+-]+(?:/[A-Za-z0-9._*@+-]+)*$"
 _MOST_STARS = 3
+AppId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.]{1,64}$")]
 _SETTINGS = ConfigDict(
     strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
 )
@@ -50,7 +51,7 @@ _SETTINGS = ConfigDict(
 def _segment(segment: str, captured: set[str], *, strict: bool) -> str:
     """Return the expression of one segment; `strict` is how its names are spelt."""
     tokens = list(_TOKEN.finditer(segment))
-    if "".join(token[0] for token in tokens) != segment or not tokens:
+    if "".join(token[0] for token in tokens) != segment or not tokens or "**" in segment:
         raise ValueError(
             f"the segment {segment!r} is no pattern: write letters, digits, `.`, `_`, `-`, `*` and names as in"
             " {tenant}, with `**` alone between slashes"
@@ -214,7 +215,7 @@ class GithubSettings(BaseModel):
 
     api: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#@]+$", max_length=255)] = "https://api.github.com"
     """Where GitHub's REST API is, without a slash at its end; plain HTTP on this machine alone."""
-    app_id: Annotated[str | None, BeforeValidator(_text), StringConstraints(pattern=r"^[A-Za-z0-9.]{1,64}$")] = None
+    app_id: Annotated[AppId | None, BeforeValidator(_text)] = None
     """Id, or client id, of the GitHub App that is us; together with `private_key`. Without it nothing is asked."""
     private_key: Reference | None = None
     """Secret reference (`file://…`, `env://…`) to the App's private key, PEM."""

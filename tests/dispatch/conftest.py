@@ -28,7 +28,8 @@ RULES = [
 
 def settings(rules: Iterable[Mapping[str, Any]] = RULES, **further: Any) -> GithubSettings:
     """Return settings with these rules."""
-    return GithubSettings.model_validate({"rules": list(rules)} | further)
+    app = {"app_id": 7, "private_key": "env://KEY"}
+    return GithubSettings.model_validate({"rules": list(rules)} | app | further)
 
 
 def tenant(name: str, file: str = "tenant") -> str:
@@ -71,6 +72,7 @@ class Scene:
         known = self.stored.refs.pop(ref, None)
         if after is not None:
             self.stored.refs[ref] = after
+        lists = list(lists)
         change = net_change(lists)
         facts = {
             "repository_id": REPOSITORY,
@@ -84,6 +86,7 @@ class Scene:
             "added": change.added,
             "modified": change.modified,
             "removed": change.removed,
+            "commits": len(lists),
             "complete": True,
         }
         return GithubPushed.model_validate(facts | said)

@@ -24,9 +24,30 @@ async def test_a_push_in_order_is_taken_as_it_lists(scene: Scene) -> None:
     """Nobody is asked where the push says enough; what no rule is about says nothing."""
     await started(scene)
 
-    push = scene.push({tenant("gamma"): "1"}, {tenant("acme"): "2", "README.md": "2"})
+    push = scene.push({tenant("gamma"): "1", tenant("acme"): "2", "README.md": "2"})
 
     assert await scene.tenants(push) == {"acme": MODIFIED, "gamma": ADDED}
+    assert scene.github.calls == []
+
+
+async def test_a_merge_may_leave_out_what_its_commits_changed(scene: Scene) -> None:
+    """Several commits are compared: one merged with `-s ours` is listed, and yet nothing of it is there."""
+    await started(scene)
+    push = scene.push({tenant("gamma"): "1"}, {"README.md": "2"})
+    merged = push.model_copy(update={"added": (*push.added, tenant("left-out")), "commits": 3})
+
+    assert await scene.tenants(merged) == {"gamma": ADDED}
+
+
+async def test_without_an_app_the_lists_of_several_commits_are_taken(scene: Scene) -> None:
+    """There is nobody to ask; what needs asking is an error still."""
+    await started(scene)
+    scene.settings = settings(app_id=None, private_key=None)
+
+    assert await scene.tenants(scene.push({tenant("gamma"): "1"}, {tenant("delta"): "1"})) == {
+        "delta": ADDED,
+        "gamma": ADDED,
+    }
     assert scene.github.calls == []
 
 

@@ -82,15 +82,16 @@ def ends(push: GithubPushed) -> tuple[str | None, str | None]:
     return before, after
 
 
-def by_lists(push: GithubPushed, place: Place | None, *, removes: bool) -> Step | None:
+def by_lists(push: GithubPushed, place: Place | None, *, removes: bool, asks: bool) -> Step | None:
     """Return the step by what the push lists, where that can be trusted; else None.
 
-    `removes`: whether a rule is about something that the push says is gone.
+    `removes`: whether a rule is about something that the push says is gone. `asks`: whether GitHub can be asked at
+    all; then the lists of several commits are not used, for a merge may have left out what they changed.
     """
     before, after = ends(push)
     plain = push.complete and not (push.created or push.deleted or push.forced) and before and after
     in_order = place is None or (place.seen == before and not place.gone)
-    if not plain or not in_order or removes or not push.ref.startswith("refs/heads/"):
+    if not plain or not in_order or removes or (asks and push.commits > 1) or not push.ref.startswith("refs/heads/"):
         return None
     since = before if place is None else place.since
     why = f"taken as listed: {before:.12} to {after:.12}"
@@ -128,6 +129,8 @@ def by_trees(push: GithubPushed, place: Place | None, head: str | None, *, earli
 
 def _because(push: GithubPushed, place: Place | None) -> str:
     words = [word for word in ("created", "deleted", "forced") if getattr(push, word)]
+    if push.commits > 1:
+        words.append(f"{push.commits} commits")
     if not push.complete:
         words.append("not all listed")
     if place is not None and place.seen != push.before:

@@ -1,6 +1,5 @@
 """Asks GitHub where a push itself does not say enough: where the ref is, and what is there."""
 
-from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
@@ -9,7 +8,7 @@ from schemas.github import GithubPushed, NetChange
 from workers.dispatch.declarations import Seen, difference, touches_removed
 from workers.dispatch.position import Place, Step, already_taken, by_lists, by_trees, ends
 from workers.failures import NotFound, NotYet
-from workers.github_rules import PathRule
+from workers.github_rules import GithubSettings
 from workers.ports import Clock, Github, Progress
 from workers.ports.github import Repository
 
@@ -25,7 +24,7 @@ class Reading:
         self,
         push: GithubPushed,
         envelope: Envelope,
-        rules: Sequence[PathRule],
+        settings: GithubSettings,
         github: Github,
         clock: Clock,
         progress: Progress,
@@ -33,7 +32,8 @@ class Reading:
         self._push = push
         self._progress = progress
         self._listed = NetChange(push.added, push.modified, push.removed)
-        self._rules = rules
+        self._rules = settings.rules_for(push.repository_id, push.ref)
+        self._asks = settings.app_id is not None
         self._github = github
         self._repository = Repository(push.repository_id, push.installation_id)
         age = clock.now() - (push.pushed_at or _time(envelope) or clock.now() - READ_LAG)
@@ -42,7 +42,7 @@ class Reading:
     async def decide(self, place: Place | None) -> Step:
         """Decide from which commit to which the push is taken. Raises NotYet while GitHub may not know it yet."""
         removes = touches_removed(self._rules, self._listed)
-        step = by_lists(self._push, place, removes=removes) or already_taken(self._push, place)
+        step = by_lists(self._push, place, removes=removes, asks=self._asks) or already_taken(self._push, place)
         if step is not None:
             return step
         head = await self._github.head(self._repository, self._push.ref)

@@ -35,7 +35,7 @@ async def dispatch(
     if not rules:
         progress.log(f"no rule is about {event.ref} of repository {event.repository_id} ({event.repository})")
         return []
-    reading = Reading(event, envelope, rules, github, clock, progress)
+    reading = Reading(event, envelope, settings, github, clock, progress)
 
     async def decide(_: Lease) -> Json:
         return (await reading.decide(Place.read(lease.kept))).as_json()
