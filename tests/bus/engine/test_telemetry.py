@@ -13,10 +13,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import REGISTRY, generate_latest
 
 from schemas.echoes import EchoAnswered, EchoRequested
+from schemas.feeds import PubSubMessage
 from schemas.identity import run_id
 from tests.bus.lane import Lane, until, worker
+from tests.fakes.feeds import FakeFeed
 from workers.app.logs import JsonFormatter
 from workers.failures import PermanentError
+from workers.ports import Feeds
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -27,6 +30,13 @@ async def traced(event: EchoRequested) -> EchoAnswered:
     if event.message == "fail":
         raise PermanentError("told to fail")
     return EchoAnswered(message=event.message)
+
+
+async def ferried(message: PubSubMessage) -> EchoRequested:
+    """Carry a text."""
+    if not message.message.data:
+        raise PermanentError("empty")
+    return EchoRequested(message=message.message.data.decode())
 
 
 @pytest.fixture
@@ -59,6 +69,25 @@ async def test_a_follow_up_and_its_progress_are_children_of_the_handling(
     assert answer["traceparent"] == result["traceparent"] == own
     assert span.name == "process traced"
     assert span.attributes["sealane.stream_sequence"] == 1
+
+
+async def test_what_a_feed_delivers_is_a_span_below_its_publishers(lane: Lane, spans: InMemorySpanExporter) -> None:
+    """The trace that Google's publisher began goes on to the event; what means nothing is an error."""
+    wiring = worker(ferried)
+    await lane.provision(wiring)
+    feed = FakeFeed()
+    feed.publish(b"hi", "1", googclient_traceparent=f"00-{TRACE}-{PARENT}-01")
+    feed.publish(b"", "2", googclient_traceparent="nonsense")
+
+    async with lane.running(wiring, feeds=Feeds([feed]), tracing=True):
+        await until(lambda: feed.empty)
+
+    carried, refused = sorted(spans.get_finished_spans(), key=lambda span: str(span.attributes["messaging.message.id"]))
+    ((event, _),) = await lane.messages("EVENTS", "echo.requested")
+    assert f"{carried.parent.span_id:016x}" == PARENT
+    assert event["traceparent"] == f"00-{TRACE}-{carried.context.span_id:016x}-01"
+    assert refused.parent is None
+    assert refused.status.description == "empty"
 
 
 async def test_a_failure_marks_its_span(lane: Lane, spans: InMemorySpanExporter) -> None:

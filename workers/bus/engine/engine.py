@@ -115,17 +115,18 @@ class Engine:
         )
         self._heart.start()
         ports = self._ports(self.outgoing, self.publisher)
+        tracing = Tracing(self.wiring.name, enabled=self.options.tracing)
         self._handling = Handling(
             self.wiring,
             outgoing=self.outgoing,
             publisher=self.publisher,
             ports=ports,
             metrics=self.metrics,
-            tracing=Tracing(self.wiring.name, enabled=self.options.tracing),
+            tracing=tracing,
             results=self.options.progress,
         )
         if self.wiring.fed is not None:
-            self.source = Source(self.wiring, self._feeds, self.publisher, ports, self.metrics, self._note)
+            self.source = Source(self.wiring, self._feeds, self.publisher, ports, self.metrics, tracing, self._note)
         self.line = LineGuard(
             self.wiring.name,
             self.options.replica,

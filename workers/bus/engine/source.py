@@ -25,6 +25,7 @@ from workers.bus.engine.current import handled
 from workers.bus.engine.finishing import finish
 from workers.bus.engine.followups import FollowUps
 from workers.bus.engine.metrics import Metrics
+from workers.bus.engine.tracing import Tracing
 from workers.bus.judgement.deadletters import bury
 from workers.bus.judgement.verdict import judge
 from workers.bus.topology.streams import HEADROOM
@@ -51,6 +52,7 @@ class Source:
         publisher: Publisher,
         ports: Mapping[type, Any],
         metrics: Metrics,
+        tracing: Tracing,
         ended: Callable[[str], None],
     ) -> None:
         """Take what the worker needs; `ended` hears how each message ended: done or dead."""
@@ -61,6 +63,7 @@ class Source:
         self._wiring = wiring
         self._publisher = publisher
         self._metrics = metrics
+        self._tracing = tracing
         self._ended = ended
         self._arguments = {name: ports[port] for name, port in wiring.ports.items()}
         self._follow_ups = FollowUps(wiring.name, publisher, metrics)
@@ -136,6 +139,12 @@ class Source:
         if traceparent is not None and is_traceparent(traceparent):
             envelope.traceparent = traceparent
         handled.set(envelope)
+        if not self._tracing.enabled:
+            return await self._persist(envelope, feed, message)
+        with self._tracing.carrying(envelope, feed.subscription) as traced:
+            return await self._persist(traced, feed, message)
+
+    async def _persist(self, envelope: Envelope, feed: Feed, message: FeedMessage) -> str:
         wait = _FIRST_WAIT
         while True:
             try:
@@ -164,6 +173,7 @@ class Source:
         now = message.published_at
         failure = judge(error, attempt=attempt, attempts=attempt, delivered=attempt, first_seen=now, now=now)
         log.warning("%s: %s", failure.error, failure.message, extra={"run": envelope.run, "event": envelope.id})
+        self._tracing.failed(failure.message)
         body = _json(feed.subscription, message, message.data)
         if len(body) > self._publisher.max_payload - HEADROOM:
             body = _json(feed.subscription, message, message.data[:_KEPT])

@@ -4,8 +4,8 @@ Spans follow the messaging conventions: `process <worker>` as child of the event
 carries the span's own context, so that causality is not flattened.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from opentelemetry import trace
@@ -25,21 +25,35 @@ class Tracing:
         self._worker = worker
         self.enabled = enabled
 
+    def handling(self, envelope: Envelope, delivery: Delivery) -> AbstractContextManager[Envelope]:
+        """Give the envelope with the span's own context, for everything that the handling publishes."""
+        return self._processing(
+            envelope,
+            {
+                "messaging.system": "nats",
+                "messaging.destination.name": delivery.stream,
+                "messaging.consumer.group.name": delivery.consumer,
+                "sealane.stream_sequence": delivery.sequence,
+                "sealane.attempt": delivery.attempt,
+            },
+        )
+
+    def carrying(self, envelope: Envelope, subscription: str) -> AbstractContextManager[Envelope]:
+        """Give the same for a message of a feed."""
+        return self._processing(
+            envelope, {"messaging.system": "gcp_pubsub", "messaging.destination.subscription.name": subscription}
+        )
+
     @contextmanager
-    def handling(self, envelope: Envelope, delivery: Delivery) -> Iterator[Envelope]:
-        """Yield the envelope with the span's own context, for everything that the handling publishes."""
+    def _processing(self, envelope: Envelope, place: Mapping[str, str | int]) -> Iterator[Envelope]:
         carrier = {"traceparent": envelope.traceparent or "", "tracestate": envelope.tracestate or ""}
         attributes: dict[str, str | int] = {
-            "messaging.system": "nats",
-            "messaging.destination.name": delivery.stream,
-            "messaging.consumer.group.name": delivery.consumer,
             "messaging.message.id": envelope.id,
             "messaging.operation.type": "process",
             "cloudevents.event_type": envelope.type,
             "cloudevents.event_source": envelope.source,
             "sealane.run": envelope.run,
-            "sealane.stream_sequence": delivery.sequence,
-            "sealane.attempt": delivery.attempt,
+            **place,
         }
         tracer = trace.get_tracer("sealane")
         with tracer.start_as_current_span(
