@@ -1,9 +1,22 @@
-"""What holds for every test: gcloud where it is present, and no silent skip."""
+"""What holds for every test: gcloud where it is present, no silent skip, and how long the fuzzers look."""
 
 import os
 import shutil
 
+import hypothesis
 import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let somebody look longer than the tests of every day do."""
+    parser.addoption("--examples", type=int, default=None, help="examples that each fuzzer tries, instead of few")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Turn every fuzzer up."""
+    if (examples := config.getoption("--examples")) is not None:
+        hypothesis.settings.register_profile("asked", max_examples=examples)
+        hypothesis.settings.load_profile("asked")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,6 +20,7 @@ from workers.bus.transport.connection import connect
 from workers.gateway.callers import hash_of
 from workers.gateway.principals import Policy
 from workers.gateway.server import Door
+from workers.gateway.webhooks.keyring import Keyring
 
 KEY = "slk_canary0canary0canary0canary0canary0canary"
 SLOW_KEY = "slk_slow00000000000000000000000000000000000"
@@ -110,10 +111,12 @@ def policy(issuer: LocalIssuer) -> Policy:
 
 
 @asynccontextmanager
-async def open_door(lane: Lane, folder: Path, policy: Policy) -> AsyncIterator[Caller]:
+async def open_door(
+    lane: Lane, folder: Path, policy: Policy, *, github: Keyring | None = None
+) -> AsyncIterator[Caller]:
     """Open a door and give somebody who calls."""
     connection = await connect(lane.url, identity="gateway", seed=read_seed(folder, "gateway"), first_wait=30)
-    door = Door(connection, policy, fetch_key_set)
+    door = Door(connection, policy, fetch_key_set, github=github)
     port = await door.start(0)
     async with aiohttp.ClientSession() as session:
         yield Caller(f"http://127.0.0.1:{port}", session)

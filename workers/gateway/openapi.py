@@ -29,6 +29,9 @@ _PROBLEMS = {
     "503": "The bus, or the issuer of the token, does not answer for now: send it again.",
 }
 _LATER = {"429", "503"}
+_PRINTED = r"^[^\u0000-\u001f\u007f-\u009f]+$"
+_IN_HEADER = r"^(?:[!-$&-~]|%[2-6][0-9A-Fa-f])+$"
+_TIME = {"type": "string", "format": "date-time", "minLength": 20}
 _SECURITY_SCHEMES = {"bearer": {"type": "http", "scheme": "bearer"}, "github": webhooks.SECURITY_SCHEME}
 
 
@@ -117,12 +120,14 @@ def _progress() -> dict[str, Any]:
 
 def _attribute(name: str) -> dict[str, Any]:
     text = f"The CloudEvents attribute {name}, in binary mode; percent-encoded."
-    schema = {"type": "string", "minLength": 1, "maxLength": MAX_ATTRIBUTE}
+    schema: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_ATTRIBUTE, "pattern": _IN_HEADER}
+    if name == "time":
+        schema = _TIME
     return {"name": f"ce-{name}", "in": "header", "required": False, "description": text, "schema": schema}
 
 
 def _structured(event_type: str) -> dict[str, Any]:
-    text = {"type": "string", "minLength": 1, "maxLength": MAX_ATTRIBUTE}
+    text = {"type": "string", "minLength": 1, "maxLength": MAX_ATTRIBUTE, "pattern": _PRINTED}
     return {
         "type": "object",
         "required": ["specversion", "id", "source", "type", "data"],
@@ -131,8 +136,8 @@ def _structured(event_type: str) -> dict[str, Any]:
             "id": text,
             "source": text,
             "type": {"const": event_type},
-            "time": {"type": "string", "format": "date-time"},
-            "datacontenttype": {"const": "application/json"},
+            "time": {"anyOf": [_TIME, {"type": "null"}]},
+            "datacontenttype": {"enum": ["application/json", None]},
             "data": {"$ref": f"{_REF}{CATALOGUE[event_type].__name__}"},
         },
     }
@@ -145,7 +150,12 @@ def _example(event_type: str) -> dict[str, Any]:
 def _get(summary: str, *, public: bool) -> dict[str, Any]:
     answer = {"description": summary, "content": {"application/json": {"schema": {"type": "object"}}}}
     operation: dict[str, Any] = {"summary": summary, "responses": {"200": answer}}
-    return operation | ({"security": []} if public else {})
+    if public:
+        return operation | {"security": [], "responses": {"200": answer, "503": answer | {"description": "Not now."}}}
+    problem = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
+    for status in ("401", "403", "431", "503"):
+        operation["responses"][status] = {"description": _PROBLEMS[status], "content": problem}
+    return operation
 
 
 def _texts(*names: str) -> dict[str, Any]:

@@ -113,6 +113,8 @@ def _binary(headers: Iterable[tuple[str, str]], body: bytes) -> Brought:
     for name in _REQUIRED:
         if not attributes.get(f"ce-{name}"):
             raise _missing(name, {})
+    if attributes.get("ce-time") == "":
+        raise _empty("time", {})
     # Which run it opens is said when it enters; with any run at all it is read in one go.
     attributes["ce-run"] = "-"
     try:
@@ -128,7 +130,9 @@ def _structured(record: Any, place: dict[str, Any]) -> Brought:
     for name in _REQUIRED:
         if not kept.get(name):
             raise _missing(name, place)
-    content = kept.get("datacontenttype", "application/json")
+    if kept.get("time") == "":
+        raise _empty("time", place)
+    content = "application/json" if kept.get("datacontenttype") is None else kept["datacontenttype"]
     if not isinstance(content, str) or content.partition(";")[0].strip().lower() != "application/json":
         raise _unsupported("the data of an event is JSON: leave out datacontenttype", "datacontenttype")
     try:
@@ -140,6 +144,10 @@ def _structured(record: Any, place: dict[str, Any]) -> Brought:
 
 def _missing(name: str, place: dict[str, Any]) -> Problem:
     return _wrong(f"the CloudEvents attribute {name!r} is missing", {"attribute": name} | place)
+
+
+def _empty(name: str, place: dict[str, Any]) -> Problem:
+    return _wrong(f"the CloudEvents attribute {name!r} is empty: leave it out", {"attribute": name} | place)
 
 
 def _clean(brought: Brought, place: dict[str, Any]) -> Brought:
