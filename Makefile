@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos replicas rotation lock pages setup system clean
+.PHONY: help run test check bench chaos replicas bridge rotation lock pages setup system clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -50,6 +50,9 @@ chaos: $(STAMP)  ## Kill the worker and the server while 8,000 events run; print
 
 replicas: $(STAMP)  ## Attest 300 images three times over with three workers that are killed and paused; counts attestations.
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench.replicas $(ARGS)
+
+bridge: $(STAMP)  ## Carry 100,000 messages from Google's Pub/Sub emulator while bridge and bus are killed; counts events.
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench.bridge $(ARGS)
 
 rotation: $(STAMP)  ## Rotate the signing key of 200 images while the workers are killed; counts and verifies attestations.
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench.rotation $(ARGS)

@@ -108,6 +108,8 @@ class Subscription(BaseModel):
     `{"body": "json", "cases": [{"when": …, "emit": …, "fields": {…}}, …]}`."""
     most: Annotated[int, Field(ge=1, le=10_000)] = 1000
     """Messages that are held at once in one process."""
+    lease: Annotated[int, Field(ge=10, le=600)] = 30
+    """Seconds for which a message is leased at a time: how long what a killed process held stays away."""
 
 
 class Subscriptions(BaseModel):

@@ -60,9 +60,9 @@ def notifications(folder: Path) -> Iterator[Notifications]:
         yield Notifications(running.address, service)
 
 
-async def start_bridge(address: str, nats: str, subscriptions: Sequence[str], log: Path) -> Process:
+async def start_bridge(address: str, nats: str, subscriptions: Sequence[str], log: Path, **settings: object) -> Process:
     """Start the real `sealane worker bridge` between the emulator and a bus that asks nobody for a key."""
-    feeds = [{"subscription": name, "mapping": "gcr"} for name in subscriptions]
+    feeds = [{"subscription": name, "mapping": "gcr", **settings} for name in subscriptions]
     environment = {
         "SEALANE_NATS": nats,
         "SEALANE_GOOGLE_ENDPOINT": address,

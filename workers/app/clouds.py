@@ -133,7 +133,7 @@ class Clouds:
 
         connection = PubSubConnection(self._settings.google_endpoint, self._settings.google_token)
         listed = self._settings.feeds.subscriptions
-        return Feeds(PubSubFeed(one.subscription, connection, most=one.most) for one in listed)
+        return Feeds(PubSubFeed(one.subscription, connection, most=one.most, lease=one.lease) for one in listed)
 
     async def _mappings(self) -> Any:
         return Mappings(self._settings.feeds)

@@ -62,7 +62,7 @@ async def take_from(tmp_path: Path) -> AsyncIterator[Callable[..., Taker]]:
 
     def make(address: str, token: str | None, subscription: str, *, most: int = 100, keepalive: float = 30.0) -> Taker:
         connection = PubSubConnection(address, token, keepalive=keepalive, silence=keepalive)
-        made.append(Taker(PubSubFeed(subscription, connection, most=most, patience=QUICK)))
+        made.append(Taker(PubSubFeed(subscription, connection, most=most, lease=10, patience=QUICK)))
         return made[-1]
 
     yield make

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 MOST = 1000
 MOST_BYTES = 64 << 20
+LEASE = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Patience:
 class PubSubFeed:
     """One subscription, `projects/P/subscriptions/S`, as the port Feed has it.
 
-    It holds at most *most* messages of *most_bytes* in all, also over restarts of the stream.
+    It holds at most *most* messages of *most_bytes* in all, also over restarts of the stream, and leases each for
+    *lease* seconds (10 to 600) again and again: so long stays away what a killed process held, or had not read yet.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class PubSubFeed:
         *,
         most: int = MOST,
         most_bytes: int = MOST_BYTES,
+        lease: int = LEASE,
         patience: Patience | None = None,
     ) -> None:
         self._subscription = subscription
         self._connection = connection
         self._most = most
         self._most_bytes = most_bytes
+        self._lease = lease
         self._patience = patience or Patience()
         self._errand = Errand(
             "Pub/Sub",
@@ -148,9 +152,8 @@ class PubSubFeed:
         client = await self._connection.open(self._hear)
         room = import_module("workers.adapters.google.pubsub_pull")
         courier = room.Courier(take, self._freed.set)
-        pull: Pull = room.Pull(
-            client, self._subscription, courier, most=max(1, self._most - held), most_bytes=self._most_bytes
-        )
+        limits = room.limits(messages=max(1, self._most - held), size=self._most_bytes, lease=self._lease)
+        pull: Pull = room.Pull(client, self._subscription, courier, limits)
         return pull
 
     def _hear(self, is_reached: bool) -> None:  # noqa: FBT001 - the news itself

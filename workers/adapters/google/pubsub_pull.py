@@ -21,8 +21,6 @@ from google.cloud.pubsub_v1.subscriber.scheduler import Scheduler
 from workers.ports.feeds import FeedMessage
 
 log = logging.getLogger(__name__)
-_EXTENSION = 30
-"""Seconds that a lease is given at most: how long what a killed process held, or had not read yet, stays away."""
 _LONGEST_LEASE = 10 * 365 * 86400.0
 """Seconds. A lease is renewed until its message is answered: one dropped earlier would no longer count as held."""
 
@@ -208,21 +206,25 @@ class Courier(Scheduler):  # type: ignore[misc]  # Google's package carries no t
             self._loop.call_soon_threadsafe(work, *arguments)
 
 
+def limits(*, messages: int, size: int, lease: int) -> Any:
+    """Return how much is held at once (*size* in bytes in all), and for how many seconds each message is leased."""
+    return types.FlowControl(
+        max_messages=messages,
+        max_bytes=size,
+        max_lease_duration=_LONGEST_LEASE,
+        max_duration_per_lease_extension=lease,
+    )
+
+
 class Pull:
     """A stream from its opening to its end."""
 
-    def __init__(self, client: Any, subscription: str, courier: Courier, *, most: int, most_bytes: int) -> None:
+    def __init__(self, client: Any, subscription: str, courier: Courier, limits: Any) -> None:
         self._loop = asyncio.get_running_loop()
         self._client = client
         self._courier = courier
         self.ended: asyncio.Future[BaseException | None] = self._loop.create_future()
         """Done when all threads of the stream are; holds what ended it, None when it was stopped."""
-        limits = types.FlowControl(
-            max_messages=most,
-            max_bytes=most_bytes,
-            max_lease_duration=_LONGEST_LEASE,
-            max_duration_per_lease_extension=_EXTENSION,
-        )
         self._future = client.subscribe(subscription, courier.deliver, flow_control=limits, scheduler=courier)
         self._future.add_done_callback(self._done)
 
