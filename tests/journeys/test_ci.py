@@ -1,5 +1,6 @@
 """The CI snippets against a running world: the real shell, real tokens, a real push, a real attestation."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -27,6 +28,26 @@ def ci(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CiWorld]:
     """Give a world that knows a principal of each CI system."""
     with ci_world(tmp_path_factory.mktemp("ci")) as world:
         yield world
+
+
+def test_newcomer_plays_a_job_in_the_shell(ci: CiWorld, tmp_path: Path) -> None:
+    """`sealane local job` is enough to announce an image by hand; as another repository one is refused by its id."""
+    image, digest = ci.image(tmp_path, "acme/shop/by-hand")
+    options = ("--identity", "github", "--door", ci.door, "--image", image, "--digest", digest, "--wait", "50")
+    step = direct(*options, "--source", "//github.com/acme/shop", "--build", "by-hand")
+    ended = {}
+    for repository in ("acme/shop", "mallory/shop"):
+        job = sealane("local", "job", repository, "--data", str(ci.up.data))
+        assert job.returncode == 0, job.stderr
+        exported = dict(shlex.split(line)[1].split("=", 1) for line in job.stdout.splitlines())
+        ci.secrets.add(exported["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
+        ended[repository] = ci.run(step, tmp_path, exported)
+    senseless = sealane("local", "job", "shop", "--data", str(ci.up.data))
+
+    assert (ended["acme/shop"].code, "is attested" in ended["acme/shop"].out) == (0, True), ended["acme/shop"].err
+    assert ended["mallory/shop"].code == 1
+    assert "no principal bears a token with repository_id" in ended["mallory/shop"].err
+    assert (senseless.returncode, "there can be no such job: repository:" in senseless.stderr) == (2, True)
 
 
 def outputs(file: Path) -> dict[str, str]:

@@ -1,9 +1,17 @@
 """The repository whose jobs may bring events to the door of a local world, as one would be bound in production."""
 
+import json
 from collections.abc import Mapping
+from http import HTTPStatus
+from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from schemas.images import ImagePushed
+from workers.app.environment import world_folder
+from workers.app.shell import running
+from workers.failures import Invalid, Unavailable
 from workers.gateway.principals import Grant, Issuer, Policy, Principal
 from workers.local.oidc.server import KEY_SETS, REPOSITORIES
 
@@ -40,3 +48,27 @@ def with_local_repository(policy: Policy, endpoints: Mapping[str, Any]) -> Polic
         may_publish=(Grant(type=ImagePushed.event_type, where={"image": f"{endpoints['registry']}/{REPOSITORY}/**"}),),
     )
     return Policy.model_validate({"issuers": issuers, "principals": (*policy.principals, principal)})
+
+
+def job_environment(data: Path | None, job: Mapping[str, str | None]) -> dict[str, str]:
+    """Start a job of a repository in the local GitHub Actions; return its variables, and DOOR.
+
+    `job`: `repository` and what differs from a push to main. Raises Unavailable when no world is running there, and
+    Invalid when such a job makes no sense.
+    """
+    folder = world_folder(data)
+    endpoints = running(folder)
+    body = json.dumps({name: value for name, value in job.items() if value is not None})
+    connection = HTTPConnection(urlsplit(endpoints["oidc"]).netloc, timeout=30)
+    try:
+        connection.request("POST", "/github/jobs", body, {"Authorization": f"Bearer {folder.token()}"})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+    except OSError as error:
+        raise Unavailable(f"the local issuers at {endpoints['oidc']} do not answer: {error}") from None
+    finally:
+        connection.close()
+    if answer.status != HTTPStatus.CREATED:
+        raise Invalid(f"there can be no such job: {text}")
+    variables: dict[str, str] = json.loads(text)
+    return variables | {"DOOR": endpoints["http"]}

@@ -44,6 +44,28 @@ def env(data: DATA = None) -> None:
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
+@local.command(
+    "job",
+    epilog=examples(
+        'eval "$(sealane local job acme/shop)"',
+        "sealane local job acme/shop --ref refs/tags/v1.4.2 --environment production",
+    ),
+)
+def job(
+    repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="acme/shop may come through the door.")],
+    ref: Annotated[str | None, typer.Option(help="Branch or tag; default: refs/heads/main.")] = None,
+    event: Annotated[str | None, typer.Option(help="What started it; default: push.")] = None,
+    environment: Annotated[str | None, typer.Option(help="The environment that the job names.")] = None,
+    data: DATA = None,
+) -> None:
+    """Give this shell what a job on GitHub Actions has: who it is, and the right to ask for a token (OIDC)."""
+    from workers.app.local_repository import job_environment
+
+    named = {"repository": repository, "ref": ref, "event_name": event, "environment": environment}
+    for name, value in job_environment(data, named).items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
 @local.command("info", epilog=examples("sealane local info", "sealane local info --data /srv/sealane --json | jq ."))
 def info(data: DATA = None, *, as_json: JSON = False) -> None:
     """Say what the folder holds, its version, and who uses it."""
