@@ -23,5 +23,5 @@ class ScanRequested(Event):
     """The image that is meant; all that run when left out."""
     requested_at: Annotated[AwareDatetime | None, Field(examples=["2026-11-02T09:30:00Z"])] = None
     """When it was asked for."""
-    reason: Annotated[str | None, Field(min_length=1, max_length=255, examples=["nightly"])] = None
+    reason: Annotated[str, Field(max_length=255, examples=["nightly"])] = ""
     """Why, in the asker's words."""
