@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from workers import __main__
 from workers.failures import Denied, Invalid, Unavailable
 
-GROUPS = ("attestation", "attestor", "dead", "keys", "line", "local", "policy", "schema", "streams")
+GROUPS = ("attestation", "attestor", "dead", "keys", "line", "local", "policy", "principals", "schema", "streams")
 
 SECRET = "hunter2hunter2"
 

@@ -22,7 +22,13 @@ _COLUMNS = {
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Who may bring events to the door: keys, and the policy in words.")
+    calls = ("sealane principals key", "sealane principals check principals.json")
+    group = typer.Typer(
+        help="Who may bring events to the door: keys, and who may what.",
+        epilog=examples(*calls),
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
     group.command("key", epilog=examples("sealane principals key", "sealane principals key --json | jq -r .hash"))(key)
     group.command(
         "check",
@@ -32,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def key(*, as_json: JSON = False) -> None:
-    """Make an API key: it is shown this once, the policy names its hash alone.
+    """Make an API key, shown this once, and its hash for the policy.
 
     Give the key to whoever shall bear it, as a secret, and write the hash into `api_keys` of a principal. To replace a
     key, name both hashes until everybody bears the new one.
@@ -48,7 +54,10 @@ def key(*, as_json: JSON = False) -> None:
 
 
 def check(file: FILE = "", *, as_json: JSON = False) -> None:
-    """Say whether a policy is right, and in words who may bring what; what is hardly meant so is remarked on."""
+    """Check a policy, and say in words who may bring what.
+
+    What is allowed but hardly meant so is remarked on. Without FILE it is the policy that a door would open with.
+    """
     from workers.gateway.explanation import explain, unused
 
     policy = _policy(file)
