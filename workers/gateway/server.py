@@ -48,8 +48,9 @@ def application(
         ready = await readiness.ready()
         return JSONResponse({"ready": ready}, 200 if ready else 503, _NO_STORE)
 
-    routes = [Route("/livez", livez), Route("/readyz", readyz)]
-    routes += [Route("/events", events.post, methods=["POST"]), Route("/openapi.json", events.describe)]
+    # In the order in which they are tried: what is asked for most comes first.
+    routes = [Route("/events", events.post, methods=["POST"]), Route("/openapi.json", events.describe)]
+    routes += [Route("/livez", livez), Route("/readyz", readyz)]
     routes += [Route("/runs", live.list.get), Route("/runs/{run}", live.runs.get), Route("/progress/{run}", live.get)]
     routes += [Route(GITHUB_PATH, github.post, methods=["POST"])]
     return Measured(Starlette(routes=routes), metrics, [route.path for route in routes])
