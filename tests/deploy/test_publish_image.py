@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.conftest import Reply, ScriptedDoor
-from tests.deploy.pipelines import Ended, direct, run
+from tests.deploy.pipelines import Ended, Step, direct, run
 
 TOKEN = "canary-token.canary-token.canary-token"
 DIGEST = "sha256:" + "a1" * 32
@@ -39,6 +39,15 @@ async def call(
     ended = await asyncio.to_thread(run, step, folder, given)
     assert "canary" not in ended.all
     return ended
+
+
+def test_token_that_is_handed_to_a_program_is_seen(tmp_path: Path) -> None:
+    """The spies do look: what is in an argument, or in the environment of a program, counts as readable."""
+    argument = run(Step(("sh",), f"date +%s-{TOKEN}\n"), tmp_path, {})
+    environment = run(Step(("sh",), "date +%s\n"), tmp_path, {"SEALANE_TOKEN": TOKEN})
+
+    assert TOKEN in argument.seen
+    assert TOKEN in environment.seen
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -50,24 +50,29 @@ class CiWorld:
     def github(self, **job: Any) -> dict[str, str]:
         """Start a job in the world's GitHub and return its environment."""
         body = json.dumps({"repository": "acme/shop"} | job).encode()
-        world_token = Path(self.up.endpoints["token"]).read_text()
-        asked = Request(f"{self.up.endpoints['oidc']}/github/jobs", body)  # noqa: S310 - the URL is the world's
-        asked.add_header("Authorization", f"Bearer {world_token}")
-        with urlopen(asked, timeout=30) as answer:  # noqa: S310 - as above
-            environment: dict[str, str] = json.loads(answer.read())
-        self.secrets.add(environment["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
-        return environment
+        found = self._asked("/github/jobs", Path(self.up.endpoints["token"]).read_text(), body)
+        self.secrets.add(found["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
+        return found
 
     def github_token(self, audience: str | None = None, **job: Any) -> str:
         """Return a token of a job in the world's GitHub."""
         environment = self.github(**job)
-        url = f"{environment['ACTIONS_ID_TOKEN_REQUEST_URL']}&audience={audience or self.door}"
-        asked = Request(url)  # noqa: S310 - the URL is the world's
-        asked.add_header("Authorization", f"Bearer {environment['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}")
-        with urlopen(asked, timeout=30) as answer:  # noqa: S310 - as above
-            token = str(json.loads(answer.read())["value"])
+        where = environment["ACTIONS_ID_TOKEN_REQUEST_URL"].removeprefix(self.up.endpoints["oidc"])
+        path = f"{where}&audience={audience or self.door}"
+        token = self._asked(path, environment["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])["value"]
         self.secrets.add(token)
         return token
+
+    def rotate(self, issuer: str) -> str:
+        """Rotate the key of one of the world's issuers and return the id of the new one."""
+        return self._asked(f"/{issuer}/keys", Path(self.up.endpoints["token"]).read_text(), b"")["kid"]
+
+    def _asked(self, path: str, bearer: str, body: bytes | None = None) -> dict[str, str]:
+        asked = Request(f"{self.up.endpoints['oidc']}{path}", body)  # noqa: S310 - the URL is the world's
+        asked.add_header("Authorization", f"Bearer {bearer}")
+        with urlopen(asked, timeout=30) as answer:  # noqa: S310 - as above
+            found: dict[str, str] = json.loads(answer.read())
+        return found
 
     def image(self, folder: Path, name: str) -> tuple[str, str]:
         """Push an image of its own; return reference and digest."""

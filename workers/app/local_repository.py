@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from schemas.images import ImagePushed
 from workers.app.environment import world_folder
 from workers.app.shell import running
@@ -22,7 +24,8 @@ REPOSITORY = "acme/shop"
 def with_local_repository(policy: Policy, endpoints: Mapping[str, Any]) -> Policy:
     """Return the policy with the local issuer of GitHub's tokens and the repository.
 
-    An issuer of that URL which the policy has already stays as it is. `endpoints`: those of the world.
+    An issuer of that URL which the policy has already stays as it is. `endpoints`: those of the world. Raises Invalid
+    when the policy has other things of those names.
     """
     url = f"{endpoints['oidc']}/github"
     issuers = policy.issuers
@@ -47,7 +50,11 @@ def with_local_repository(policy: Policy, endpoints: Mapping[str, Any]) -> Polic
         },
         may_publish=(Grant(type=ImagePushed.event_type, where={"image": f"{endpoints['registry']}/{REPOSITORY}/**"}),),
     )
-    return Policy.model_validate({"issuers": issuers, "principals": (*policy.principals, principal)})
+    try:
+        return Policy.model_validate({"issuers": issuers, "principals": (*policy.principals, principal)})
+    except ValidationError as error:
+        said = str(error.errors(include_url=False, include_input=False)[0]["msg"]).removeprefix("Value error, ")
+        raise Invalid(f"SEALANE_PRINCIPALS does not fit the local world, which has names of its own: {said}") from None
 
 
 def job_environment(data: Path | None, job: Mapping[str, str | None]) -> dict[str, str]:
