@@ -48,5 +48,5 @@ def test_principal_of_the_same_name_is_a_contradiction() -> None:
             ],
         }
     )
-    with pytest.raises(Invalid, match="SEALANE_PRINCIPALS does not fit .* 'local-github/acme/shop' is there twice"):
+    with pytest.raises(Invalid, match=r"SEALANE_PRINCIPALS does not fit .* 'local-github/acme/shop' is there twice"):
         with_local_repository(given, ENDPOINTS)
