@@ -62,6 +62,7 @@ def test_a_registry_on_a_port_is_a_registry() -> None:
         b"\xff",
         b"{",
         b"[" * 100_000,
+        b"[" + b"[]," * 400_000 + b"[]]",
         b'{"action": NaN}',
     ],
 )

@@ -16,6 +16,8 @@ from workers.expressions import Expression, ExpressionError, compiled, holds
 from workers.failures import Invalid
 from workers.subscriptions import Case, Subscriptions
 
+_LARGEST = 1 << 20
+"""Bytes of a body that is read. Pub/Sub takes ten times as many: as JSON, they might become more than memory holds."""
 _Rule = tuple[Expression | None, Callable[[Mapping[str, Any]], Event] | None]
 
 
@@ -78,6 +80,8 @@ def _expressions(case: Case) -> tuple[str, ...]:
 def _read(body: str, data: bytes) -> Any:
     if body == "none":
         return None
+    if len(data) > _LARGEST:
+        raise Invalid(f"the body has {len(data)} bytes: a notification has at most {_LARGEST}, no more is read")
     try:
         return from_json(data, allow_inf_nan=False) if body == "json" else data.decode()
     except ValueError as error:

@@ -237,7 +237,7 @@ def _record(letter: "DeadLetter") -> dict[str, Any]:
         "error": letter.error,
         "message": letter.message,
         "attempts": letter.attempts,
-        "origin": f"{letter.origin_stream} {letter.origin_sequence}",
+        "origin": f"{letter.origin_stream} {letter.origin_sequence or ''}".rstrip(),
         **({"replay_of": letter.replay_of} if letter.replay_of else {}),
         **{name: value for name, value in identity.items() if value is not None},
         "replays": [{"at": each.at, "by": each.by, "sequence": each.sequence} for each in letter.replays],

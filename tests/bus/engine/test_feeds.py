@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY, generate_latest
 
 from schemas.envelope import Envelope
 from schemas.feeds import PubSubMessage, feed_source
@@ -105,6 +106,8 @@ async def test_what_means_nothing_becomes_a_dead_letter_and_is_acknowledged(lane
     assert PubSubMessage.model_validate_json(letters["two"].body).message.data == b"\xff\x00"
     assert "ZeroDivisionError" in letters["three"].message
     assert dict(engine.metrics.fed) == {(SUBSCRIPTION, "dead"): 3, (SUBSCRIPTION, "carried"): 1}
+    series = f'sealane_fed_total{{outcome="dead",subscription="{SUBSCRIPTION}",worker="carrier"}}'
+    assert series in generate_latest(REGISTRY).decode()
 
 
 async def test_a_body_too_large_for_the_bus_is_buried_without_its_end(lane: Lane) -> None:
@@ -127,6 +130,8 @@ async def test_a_dead_letter_is_carried_once_the_mapping_is_mended(lane: Lane, m
         await until(emptied(feed))
         monkeypatch.setattr(f"{__name__}.broken", False)
         [letter] = [letter async for letter in read_letters(lane.connection)]
+        with pytest.raises(Invalid, match="holds what a feed delivered"):
+            await replay(lane.publisher, letter, by="a test", changes={"message": {}})
         await replay(lane.publisher, await read_letter(lane.connection, letter.sequence), by="a test")
         await until(lambda: _carried(lane, ["!late"]))
         feed.publish(b"!late", "late")

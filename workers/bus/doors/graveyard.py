@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from schemas.envelope import Envelope, EnvelopeError, read
+from schemas.feeds import PubSubMessage
 from schemas.identity import digest_of
 from workers.bus.doors.entrance import check
 from workers.bus.topology.streams import DEAD, retry_stream
@@ -152,6 +153,11 @@ async def drop(connection: Connection, sequence: int) -> None:
 
 def _edited(letter: DeadLetter, origin: Envelope, changes: Mapping[str, Any], by: str) -> tuple[Envelope, bytes]:
     content = letter.content
+    if letter.type == PubSubMessage.event_type:
+        raise Invalid(
+            f"dead letter {letter.sequence} holds what a feed delivered, and that stays as it was: mend its mapping in"
+            " SEALANE_FEEDS and replay it as it is, or publish the event that it means (`sealane publish`)"
+        )
     if not isinstance(content, dict):
         raise Invalid(f"dead letter {letter.sequence} holds no JSON object, so no field of it can be set")
     text = json.dumps(content | dict(changes))
