@@ -24,7 +24,7 @@ from workers.failures import Unavailable
 from workers.gateway.callers import hash_of
 from workers.gateway.health import examine
 from workers.gateway.page import render
-from workers.gateway.principals import Grant, Policy, Principal, read_policy
+from workers.gateway.principals import Grant, Policy, Principal, Sight, read_policy
 from workers.gateway.rpc import RpcDoor
 from workers.gateway.server import Door
 from workers.gateway.webhooks.keyring import Keyring
@@ -96,11 +96,11 @@ def at_home(settings: Settings, ports: Mapping[str, int]) -> Settings:
 
 
 def _newcomer(world: WorldFolder, types: tuple[str, ...]) -> Principal:
-    """Return whoever may read the folder: it may bring whatever comes through a door."""
+    """Return whoever may read the folder: it may bring whatever comes through a door, and see all runs."""
     key = world.api_key()
     conceal(key)
     grants = tuple(Grant(type=event_type) for event_type in types)
-    return Principal(name="local", api_keys=(hash_of(key),), may_publish=grants, rate=6000)
+    return Principal(name="local", api_keys=(hash_of(key),), may_publish=grants, may_see=(Sight(),), rate=6000)
 
 
 @asynccontextmanager

@@ -116,6 +116,20 @@ class Grant(_Data):
         return None
 
 
+class Sight(_Data):
+    """Which runs of others a principal may see: by the event that opened them."""
+
+    type: Text = "**"
+    """Pattern for its type."""
+    subject: Text = "**"
+    """Pattern for what it is about; an event about nothing is seen with `**` alone."""
+
+    def shows(self, event_type: str, subject: str | None) -> bool:
+        """Whether a run that such an event opened may be seen."""
+        is_about = self.subject == "**" or (subject is not None and matches(self.subject, subject))
+        return is_about and matches(self.type, event_type)
+
+
 class Principal(_Data):
     """Somebody outside who may publish."""
 
@@ -130,6 +144,8 @@ class Principal(_Data):
     32 random characters; `sealane principals key` makes one, `printf %s "$KEY" | sha256sum` hashes it."""
     may_publish: tuple[Grant, ...]
     """What it may publish: nothing else."""
+    may_see: tuple[Sight, ...] = ()
+    """Which runs it may follow besides those that it opened itself."""
     sources: tuple[Text, ...] = ()
     """Patterns for the CloudEvents source of its events. What one principal names here, no other may use; left out,
     any source that nobody names."""

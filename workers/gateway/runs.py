@@ -24,7 +24,7 @@ _SOON, _AWAY_SECONDS = 1.0, 5.0
 
 
 class RunsDoor:
-    """Shows a run to the principal that brought the event which opened it, and to nobody else."""
+    """Shows a run to the principal that brought the event which opened it, and to those who may see more."""
 
     def __init__(
         self, connection: Connection, caller: Callable[[Request], Awaitable[Bearer]], consumers: Consumers
@@ -49,7 +49,7 @@ class RunsDoor:
         if not RUN.fullmatch(name):
             raise Problem(HTTPStatus.BAD_REQUEST, f"{shown(name)} is not the id of a run: send the `run` of a receipt")
         run = await read_run(self._connection, name, self._consumers)
-        if not await self._brought(principal, run):
+        if not (shows(principal, run) or await self._brought(principal, run)):
             # The same answer for a run of somebody else: that there is one is nobody's business.
             raise Problem(
                 HTTPStatus.NOT_FOUND,
@@ -67,3 +67,9 @@ class RunsDoor:
             if stored is not None and unquote(stored.headers.get("ce-actor", "")) == principal.name:
                 return True
         return False
+
+
+def shows(principal: Principal, run: Run) -> bool:
+    """Whether the policy lets a principal see a run, whoever opened it."""
+    roots = run.roots
+    return bool(roots) and any(sight.shows(roots[0].type, roots[0].subject) for sight in principal.may_see)

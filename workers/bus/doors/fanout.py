@@ -24,6 +24,8 @@ from workers.failures import Unavailable
 log = logging.getLogger(__name__)
 _AGAIN = 1.0
 """Seconds between looks at a bus that is away."""
+EVERY_RUN = "*"
+"""Watched, it gives all that is said."""
 _MOST = 256
 """Messages that wait in a watch."""
 
@@ -123,9 +125,7 @@ class Fanout:
         for watch in self._all():
             watch.close()
         if self._following is not None:
-            self._following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._following
+            await ended(self._following)
 
     @property
     def watches(self) -> int:
@@ -170,10 +170,9 @@ class Fanout:
                     for watch in self._all():
                         watch.begin_anew()
                 self.position = stored.sequence
-                watching = self._watches.get(stored.subject.rpartition(".")[2])
-                if watching:
-                    said = Said(stored)
-                    for watch in watching:
+                said = Said(stored)
+                for name in (stored.subject.rpartition(".")[2], EVERY_RUN):
+                    for watch in self._watches.get(name, ()):
                         watch.put(said)
 
 
@@ -203,3 +202,10 @@ async def said_of(connection: Connection, run: str, *, start: int = 1) -> AsyncG
             start = stored.sequence + 1
             yield Said(stored)
         pending = page.pending if page.messages else 0
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it is over: before Python 3.12 `asyncio.wait_for`, which nats-py uses, may swallow one."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_AGAIN)

@@ -95,7 +95,9 @@ async def _ask(connection: Connection, stream: str, asked: Mapping[str, Any]) ->
         subscription = await connection.client.subscribe(inbox, cb=take)
         try:
             await connection.client.publish(request, json.dumps(asked).encode(), reply=inbox)
-            await asyncio.wait_for(complete, TIMEOUT)
+            # Not wait_for: before Python 3.12 it swallows a cancellation that arrives together with the answer.
+            async with asyncio.timeout(TIMEOUT):
+                await complete
         finally:
             if connection.client.is_connected:
                 await subscription.unsubscribe()

@@ -13,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from workers.bus.doors.fanout import Fanout, said_of
+from workers.bus.doors.index import Index
 from workers.bus.doors.runs import Consumers
 from workers.bus.transport.connection import Connection
 from workers.failures import SealaneError
+from workers.gateway.live.listing import ListDoor
 from workers.gateway.live.tale import COMPLETED, Place, Tale
 from workers.gateway.live.wire import EventStream
 from workers.gateway.problems import Problem, shown
@@ -44,14 +46,18 @@ class LiveDoor:
         self._caller = caller
         self._consumers = consumers
         self._fanout = Fanout(connection)
+        self._index = Index(connection, self._fanout, consumers)
+        self.list = ListDoor(self._index, caller)
 
     def start(self) -> None:
         """Begin to follow PROGRESS."""
         self._fanout.start()
+        self._index.start()
 
     async def close(self) -> None:
         """End every stream: the follower goes on elsewhere, with the last id that it has."""
         await self._fanout.close()
+        await self._index.close()
 
     async def get(self, request: Request) -> Response:
         """Answer GET /progress/{run}."""

@@ -19,7 +19,7 @@ HEARTBEAT = 15.0
 """Seconds of silence after which the follower hears that the line is open (WHATWG HTML 9.2.7)."""
 _AGAIN = 1.0
 """Seconds between looks at a bus that is away."""
-Kind = Literal["progress", "gap", "completed", "waiting", "heartbeat"]
+Kind = Literal["progress", "gap", "completed", "waiting", "run", "heartbeat"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,144 @@
+"""`GET /runs`: one row a run, newest word first, filtered and paged; live by Server-Sent Events.
+
+A row is the state of a run, so that a list that was away gets the rows which changed, not their history: the ids are
+sequences of PROGRESS, and `Last-Event-ID` asks for what changed after one. What the stream no longer keeps is gone from
+the list as well (`retention.progress_age`, `retention.progress_bytes`).
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from datetime import datetime
+from http import HTTPStatus
+from itertools import islice
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from workers.bus.doors.index import Index, Row
+from workers.gateway.live.tale import HEARTBEAT, Told
+from workers.gateway.live.wire import MEDIA_TYPE, EventStream
+from workers.gateway.principals import Principal, matches
+from workers.gateway.problems import Problem
+from workers.gateway.tokens import Bearer
+
+
+class Wanted(BaseModel):
+    """Which runs are asked for. In `type`, `subject` and `actor`, `*` stands for anything within a segment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    worker: str | None = None
+    state: Literal["running", "waiting", "done", "failed"] | None = None
+    type: str | None = None
+    subject: str | None = None
+    actor: str | None = None
+    run: str | None = None
+    since: AwareDatetime | None = None
+    """Runs of which something was said at this time or later."""
+    until: AwareDatetime | None = None
+    before: Annotated[int, Field(ge=1, lt=1 << 63)] | None = None
+    """Rows of which nothing was said from this sequence of PROGRESS on: the next page."""
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+
+    def fits(self, row: Row) -> bool:
+        """Whether a row is asked for."""
+        return (
+            (self.state is None or row.state == self.state)
+            and (self.worker is None or row.worker == self.worker)
+            and (self.type is None or matches(self.type, row.type))
+            and (self.actor is None or (row.actor is not None and matches(self.actor, row.actor)))
+            and (self.subject is None or (row.subject is not None and matches(self.subject, row.subject)))
+            and (self.run is None or row.run == self.run)
+            and _within(row.at, self.since, self.until)
+        )
+
+
+class ListDoor:
+    """Lists runs to those who may see them."""
+
+    def __init__(self, index: Index, caller: Callable[[Request], Awaitable[Bearer]]) -> None:
+        self._index = index
+        self._caller = caller
+
+    async def get(self, request: Request) -> Response:
+        """Answer GET /runs."""
+        try:
+            principal = (await self._caller(request)).principal
+            wanted = _wanted(request)
+            after = _after(request)
+        except Problem as problem:
+            return problem.response()
+        if MEDIA_TYPE in request.headers.get("accept", ""):
+            return EventStream(self._changes(principal, wanted, after))
+        return await self._page(request, principal, wanted)
+
+    async def _page(self, request: Request, principal: Principal, wanted: Wanted) -> Response:
+        rows = list(islice(self._seen(principal, wanted, self._index.newest(before=wanted.before)), wanted.limit))
+        answer = {"runs": [row.as_json() for row in rows], "complete": self._index.loaded.is_set()}
+        headers = {"cache-control": "no-store"}
+        if len(rows) == wanted.limit:
+            query = {name: value for name, value in request.query_params.items() if name != "before"}
+            headers["link"] = f'</runs?{urlencode(query | {"before": rows[-1].sequence})}>; rel="next"'
+        return JSONResponse(answer, headers=headers)
+
+    async def _changes(self, principal: Principal, wanted: Wanted, after: int | None) -> AsyncGenerator[Told, None]:
+        """Yield a page of rows, or those that changed after a sequence, and then each row that changes."""
+        index = self._index
+        position = after
+        if position is None or position > index.position:
+            rows = list(islice(self._seen(principal, wanted, index.newest()), wanted.limit))[::-1]
+            for row in rows:
+                yield _told(row)
+            position = index.position
+        while not index.closed:
+            changed = index.since(position)
+            position = index.position
+            for row in self._seen(principal, wanted, iter(changed)):
+                yield _told(row)
+            if not await index.wait(position, HEARTBEAT):
+                yield Told("heartbeat")
+
+    def _seen(self, principal: Principal, wanted: Wanted, rows: Iterator[Row]) -> Iterator[Row]:
+        for row in rows:
+            if wanted.fits(row) and _shows(principal, row):
+                yield row
+
+
+def _shows(principal: Principal, row: Row) -> bool:
+    return row.actor == principal.name or any(sight.shows(row.type, row.subject) for sight in principal.may_see)
+
+
+def _told(row: Row) -> Told:
+    return Told("run", str(row.sequence), to_json(row.as_json()))
+
+
+def _wanted(request: Request) -> Wanted:
+    try:
+        return Wanted.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = str(first["loc"][0]) if first["loc"] else "query"
+        known = ", ".join(Wanted.model_fields)
+        raise Problem(
+            HTTPStatus.BAD_REQUEST, f"{field}: {first['msg']}; runs are filtered by {known}", field=field
+        ) from None
+
+
+def _after(request: Request) -> int | None:
+    text = request.headers.get("last-event-id")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):  # noqa: PLR2004 - longer is no sequence
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            "the header Last-Event-ID holds no sequence: send the id of the last event that you have, or leave it out",
+            attribute="Last-Event-ID",
+        )
+    return int(text)
+
+
+def _within(at: float, since: datetime | None, until: datetime | None) -> bool:
+    return (since is None or at >= since.timestamp()) and (until is None or at <= until.timestamp())
