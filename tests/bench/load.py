@@ -15,16 +15,18 @@ from collections.abc import Sequence
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _STATUS = slice(9, 12)
+_LATER = {"429", "503"}
 
 
 class Load:
     """The requests that are still to be sent, and what became of the others."""
 
     def __init__(self, requests: Sequence[bytes], rate: float | None) -> None:
-        self.waiting = deque(requests)
+        self.waiting = deque(enumerate(requests))
         self.rate = rate
         self.sent = 0
         self.statuses: Counter[str] = Counter()
+        self.refused: list[int] = []
         self.seconds: list[float] = []
         self.began = 0.0
 
@@ -33,10 +35,21 @@ class Load:
         return time.perf_counter() if self.rate is None else self.began + self.sent / self.rate
 
     def report(self, took: float) -> dict[str, object]:
-        """Return the figures: seconds, requests per second, statuses, percentiles in milliseconds."""
+        """Return the figures: seconds, requests per second, statuses, what was refused, percentiles in milliseconds."""
         found = sorted(self.seconds)
         at = {name: found[min(len(found) - 1, int(len(found) * share))] * 1e3 for name, share in _PERCENTILES.items()}
-        return {"seconds": took, "rate": len(found) / took, "statuses": dict(self.statuses), **at}
+        answered = {"statuses": dict(self.statuses), "refused": self.refused}
+        return {"seconds": took, "rate": len(found) / took, **answered, **at}
+
+    def answered(self, number: int, head: bytes, seconds: float) -> None:
+        """Count one answer; one that says "later" and not when is counted as that."""
+        status = head[_STATUS].decode()
+        if status in _LATER and b"\r\nretry-after: " not in head.lower():
+            status += " without Retry-After"
+        self.statuses[status] += 1
+        self.seconds.append(seconds)
+        if not status.startswith("2"):
+            self.refused.append(number)
 
 
 _PERCENTILES = {"p50": 0.5, "p99": 0.99, "worst": 1.0}
@@ -49,7 +62,7 @@ class Client(asyncio.Protocol):
         self._load = load
         self._transport: asyncio.Transport | None = None
         self._received = b""
-        self._due = 0.0
+        self._number, self._due = 0, 0.0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -64,7 +77,7 @@ class Client(asyncio.Protocol):
             self.done.set_result(None)
             self._transport.close()
             return
-        request, self._due = self._load.waiting.popleft(), self._load.due()
+        (self._number, request), self._due = self._load.waiting.popleft(), self._load.due()
         self._load.sent += 1
         early = self._due - time.perf_counter()
         if early > 0:
@@ -79,8 +92,7 @@ class Client(asyncio.Protocol):
         length = _LENGTH.search(self._received, 0, head) if head >= 0 else None
         if length is None or len(self._received) < head + 4 + int(length[1]):
             return
-        self._load.seconds.append(time.perf_counter() - self._due)
-        self._load.statuses[self._received[_STATUS].decode()] += 1
+        self._load.answered(self._number, self._received[: head + 2], time.perf_counter() - self._due)
         self._received = b""
         self.begin()
 
@@ -88,6 +100,7 @@ class Client(asyncio.Protocol):
         """Count what is not answered."""
         if not self.done.done():
             self._load.statuses[f"lost: {error}"] += 1
+            self._load.refused.append(self._number)
             self.done.set_result(None)
 
 

@@ -3,6 +3,7 @@
 All events of a request are checked before any is stored. Sending the same again gives the same answer.
 """
 
+import asyncio
 import json
 import logging
 import math
@@ -40,6 +41,8 @@ AT_ONCE = 128
 PATIENCE = 8.0
 """Seconds that a caller waits for the bus before it is asked to come again."""
 _NO_STORE = {"cache-control": "no-store"}
+_WAIT_SECONDS = 2.0
+"""How long a request waits, unread, for others to be done: a burst is worked off instead of being refused."""
 _BUSY_SECONDS, _AWAY_SECONDS = 1.0, 5.0
 _DENIALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _WRONG = ("claim", "attribute", "field")
@@ -65,20 +68,28 @@ class EventsDoor:
         self._rates = Rates(ledger)
         self._used = UsedTokens(ledger)
         self._metrics = metrics
-        self._working = 0
+        self._places = asyncio.Semaphore(AT_ONCE)
 
     async def post(self, request: Request) -> Response:
         """Answer POST /events."""
-        if self._working >= AT_ONCE:
+        if not await self._has_place():
             busy = "too much is brought at once: send it again in a moment"
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, busy, after=_BUSY_SECONDS).response()
-        self._working += 1
         try:
             return await self._take(request)
         except Problem as problem:
             return problem.response()
         finally:
-            self._working -= 1
+            self._places.release()
+
+    async def _has_place(self) -> bool:
+        if not self._places.locked():
+            return await self._places.acquire()
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                return await self._places.acquire()
+        except TimeoutError:
+            return False
 
     async def describe(self, request: Request) -> Response:
         """Answer GET /openapi.json: to each principal what it may bring."""
