@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 QUIET_SECONDS = 0.25
 _LINE_LIMIT = 4096
 _KEPT_LINES = 200
+_MOST_EMITTED = 1000
+"""Events that one message names: about 400 bytes each, of the 1 MiB that a message may have."""
 
 
 class BusProgress:
@@ -68,7 +70,17 @@ class BusProgress:
                 self._send(message)
 
     async def result(self, outcome: str, **more: Any) -> None:
-        """Store the result; returns once it is stored. Raises Unavailable."""
+        """Store the result; returns once it is stored. Raises Unavailable.
+
+        Where thousands of events were emitted, all but the last of them are named in lines before it: a message has
+        its limit, and whoever follows the run puts them together.
+        """
+        emitted = more.get("emitted", ())
+        while len(emitted) > _MOST_EMITTED:
+            part, emitted = emitted[:_MOST_EMITTED], emitted[_MOST_EMITTED:]
+            text = f"{len(part)} events emitted, {len(emitted)} to be named"
+            await self._store(self._message({"kind": "log", "message": text, "emitted": part}))
+            more["emitted"] = emitted
         message = self._message({"kind": "result", "outcome": outcome})
         message["seconds"] = round(time.monotonic() - self.began_at, 6)
         if self._steps:
