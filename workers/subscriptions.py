@@ -6,7 +6,15 @@ dead letter: nobody has thought of it. Expressions are JMESPath (`workers/expres
 
     {"data": …, "attributes": {…}, "messageId": "…", "publishTime": "…", "orderingKey": "…", "subscription": "…"}
 
-where `data` is the body as `body` says: `json` (what its JSON holds), `text`, or `none` (null, whatever it is).
+where `data` is the body as `body` says: `json` (what its JSON holds), `text`, or `none` (null, whatever it is). A topic
+on which a Nexus repository's webhooks arrive, for example:
+
+    [{"subscription": "projects/acme/subscriptions/nexus-bridge", "mapping": {"cases": [
+        {"when": "data.component.format != 'docker'", "ignore": "no image"},
+        {"when": "data.action == 'CREATED'", "emit": "image.pushed", "fields": {
+            "image": "join('', ['nexus.example.com/', data.component.name, ':', data.component.version])",
+            "labels": "{repository: data.repositoryName}"}},
+        {"ignore": "nothing was pushed"}]}}]
 """
 
 import json

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from schemas.images import ImagePushed
 from tests.bridge.messages import PLACE, REPOSITORY, mappings, message
+from workers import subscriptions
+from workers.bridge.mapping import Mappings
 from workers.failures import Invalid
 from workers.settings import Settings
 from workers.subscriptions import Subscriptions
@@ -46,6 +48,18 @@ def test_an_own_mapping_reads_an_own_topic() -> None:
     assert own.apply(message("nexus", body, kind="asset")) is None
     with pytest.raises(Invalid, match="no case of its mapping"):
         own.apply(message("nexus", body | {"action": "PURGED"}, kind="component"))
+
+
+def test_the_example_for_users_is_a_mapping() -> None:
+    """What the module shows can be copied, and does what it says."""
+    shown = "[" + (subscriptions.__doc__ or "").partition("\n    [")[2]
+    own = Mappings(Subscriptions.model_validate(shown))
+    component = {"format": "docker", "name": "apps/shop", "version": "1"}
+
+    pushed = own.apply(message("nexus-bridge", {"action": "CREATED", "component": component, "repositoryName": "a"}))
+
+    assert pushed == ImagePushed(image="nexus.example.com/apps/shop:1", labels={"repository": "a"})
+    assert own.apply(message("nexus-bridge", {"action": "DELETED", "component": component})) is None
 
 
 def test_a_body_may_be_plain_text() -> None:

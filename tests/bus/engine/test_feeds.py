@@ -89,6 +89,17 @@ async def test_another_delivery_of_a_message_is_absorbed(lane: Lane) -> None:
     assert await lane.count("EVENTS") == 100
 
 
+async def test_messages_are_stored_in_the_order_in_which_they_come(lane: Lane) -> None:
+    """What has an ordering key keeps its order on the bus, though many are carried at once."""
+    feed = FakeFeed()
+    for number in range(300):
+        feed.publish(f"{number:03}".encode())
+    async with lane.running(WIRING, feeds=Feeds([feed])):
+        await until(emptied(feed))
+
+    assert [body["reason"] for body in await lane.bodies("EVENTS")] == [f"{number:03}" for number in range(300)]
+
+
 async def test_what_means_nothing_becomes_a_dead_letter_and_is_acknowledged(lane: Lane) -> None:
     """A dead letter holds the whole message with its attributes; a fault of the worker's code is judged alike."""
     feed = FakeFeed()

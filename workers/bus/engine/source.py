@@ -3,7 +3,8 @@
 A message is acknowledged to its feed after JetStream's PubAck for what it means, or for its dead letter; the ids are
 derived from subscription and message id, so that another delivery is absorbed. There is no result on PROGRESS for each
 message: nobody waits for one, and it would double the cost. While the bus is away a message is kept, its lease renewed
-by the feed; it goes back only when this process drains or its line stops.
+by the feed; it goes back only when this process drains or its line stops. Messages are stored in the order in which
+they come, unless one of them has to be tried again.
 """
 
 import asyncio
