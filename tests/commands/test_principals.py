@@ -64,7 +64,9 @@ def test_key_is_shown_to_a_person() -> None:
 
 def test_policy_is_said_in_words(tmp_path: Path) -> None:
     """Who it is, by which proof, what it may bring, as whom and how much: from a file, stdin or the settings alike."""
-    shop = github("acme/shop", ref=["refs/heads/main", "refs/tags/*"]) | {"sources": ["/shop/**"], "rate": 90}
+    sight = {"type": "image.*", "subject": "europe-docker.pkg.dev/acme/**"}
+    more = {"sources": ["/shop/**"], "rate": 90, "may_see": [sight]}
+    shop = github("acme/shop", ref=["refs/heads/main", "refs/tags/*"]) | more
     text = policy(shop, {"name": "jenkins", "api_keys": [hash_of("a"), hash_of("b")], "may_publish": [GRANT]})
     file = tmp_path / "principals.json"
     file.write_text(text)
@@ -81,6 +83,7 @@ def test_policy_is_said_in_words(tmp_path: Path) -> None:
         "proof": f"a token of gh (https://token.actions.githubusercontent.com) for {AUDIENCE} with "
         "repository_id 1296269, ref refs/heads/main or refs/tags/*",
         "may_publish": ["image.pushed with image europe-docker.pkg.dev/acme/**"],
+        "may_see": ["runs of image.* about europe-docker.pkg.dev/acme/**"],
         "sources": "/shop/**",
         "rate": "90 a minute, 100 at once",
         "remarks": [],
@@ -99,7 +102,7 @@ def test_what_is_hardly_meant_is_remarked_on() -> None:
 
     assert found["acme/shop"]["remarks"][0].startswith("is any workflow on any branch")
     assert found["ci"]["remarks"] == ["may announce any image: bind the field `image`"]
-    assert found["idle"]["remarks"] == ["may publish nothing"]
+    assert found["idle"]["remarks"] == ["may publish nothing, and see nothing"]
 
 
 BEHIND = [

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workers.gateway.principals import Grant, Issuer, Policy, Principal, matches
+from workers.gateway.principals import Grant, Issuer, Policy, Principal, Sight, matches
 from workers.gateway.tokens import wanted_of
 
 _OWN_WORKFLOW = frozenset({"ref", "environment", "job_workflow_ref", "sub"})
@@ -20,6 +20,8 @@ class Explained:
     """By what it is known."""
     may_publish: tuple[str, ...]
     """One grant each."""
+    may_see: tuple[str, ...]
+    """Whose runs it sees besides its own, one sight each."""
     sources: str
     """As which CloudEvents sources it may speak."""
     rate: str
@@ -32,6 +34,7 @@ class Explained:
             "principal": self.principal,
             "proof": self.proof,
             "may_publish": list(self.may_publish),
+            "may_see": list(self.may_see),
             "sources": self.sources,
             "rate": self.rate,
             "remarks": list(self.remarks),
@@ -54,6 +57,7 @@ def _explained(policy: Policy, principal: Principal, issuer: Issuer | None) -> E
         principal=principal.name,
         proof=_proof(principal, issuer),
         may_publish=tuple(_granted(grant) for grant in principal.may_publish),
+        may_see=tuple(map(_seen, principal.may_see)),
         sources=" or ".join(principal.sources) or "any that no other names",
         rate=f"{principal.rate:g} a minute, {principal.burst:g} at once",
         remarks=tuple(_remarks(policy, principal, issuer)),
@@ -73,10 +77,15 @@ def _granted(grant: Grant) -> str:
     return f"{grant.type} with {', '.join(fields)}" if grant.where else grant.type
 
 
+def _seen(sight: Sight) -> str:
+    types = "all runs" if sight.type == "**" else f"runs of {sight.type}"
+    return types if sight.subject == "**" else f"{types} about {sight.subject}"
+
+
 def _remarks(policy: Policy, principal: Principal, issuer: Issuer | None) -> list[str]:
     found = []
-    if not principal.may_publish:
-        found.append("may publish nothing")
+    if not (principal.may_publish or principal.may_see):
+        found.append("may publish nothing, and see nothing")
     if any(grant.type == "image.pushed" and "image" not in grant.where for grant in principal.may_publish):
         found.append("may announce any image: bind the field `image`")
     if issuer is None:
