@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -170,7 +171,7 @@ async def test_workers_killed_again_and_again_lose_nothing(scene: Scene) -> None
     for round_ in range(1, 6):
         async with scene.worker() as worker:
             goal = round_ * PUSHES // 8
-            await until(lambda goal=goal: _at_least(scene, goal), within=60, what=f"{goal} events")  # type: ignore[misc]
+            await until(partial(_at_least, scene, goal), within=60, what=f"{goal} events")
             worker.send_signal(signal.SIGKILL)
             await worker.wait()
     async with scene.worker():
