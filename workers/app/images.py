@@ -60,6 +60,7 @@ class UnsharedLease:
 
     attempt = 2
     step: str | None = CREATING
+    kept: Json | None = None
     taken_over = True
 
     def left(self) -> float:
@@ -69,6 +70,10 @@ class UnsharedLease:
     async def mark(self, step: str) -> None:
         """Remember nothing."""
         del step
+
+    async def keep(self, value: Json) -> None:
+        """Leave nothing."""
+        del value
 
 
 class UnsharedClaims:
