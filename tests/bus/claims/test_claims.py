@@ -173,11 +173,15 @@ async def test_what_a_holder_keeps_is_there_for_every_later_one(join: Join, prov
         assert lease.kept is None
         await lease.keep({"seen": "1"})
         assert lease.kept == {"seen": "1"}
-    with pytest.raises(PermanentError):
+
+    async def fail() -> None:
         async with two.lease("place") as lease:
             assert lease.kept == {"seen": "1"}
             await lease.keep({"seen": "2"})
             raise PermanentError("boom")
+
+    with pytest.raises(PermanentError):
+        await fail()
 
     async with one.lease("place") as lease:
         assert (lease.kept, lease.step) == ({"seen": "2"}, None)
