@@ -134,6 +134,33 @@ async def test_a_next_page_elsewhere_is_not_asked() -> None:
     await runner.cleanup()
 
 
+@pytest.mark.parametrize("form", [[], {}, {"object": None}, {"status": "sideways", "files": []}, {"tree": 7}, "text"])
+async def test_an_answer_in_another_form_is_unavailable(setting: Setting, form: object) -> None:
+    """Never taken for an empty one: that would mean that everybody is gone."""
+    credential = await setting.credentials.installation(setting.repository)
+
+    async def answer(request: web.Request) -> web.Response:
+        known = {"full_name": "acme/onboarding"} if request.path.startswith("/repositories/") else form
+        return web.json_response(known)
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    client = GithubClient(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    github = GithubRepositories(client, setting.credentials)
+    assert credential is await setting.credentials.installation(setting.repository)
+    with pytest.raises(Unavailable, match="form"):
+        await github.head(setting.repository, MAIN)
+    with pytest.raises(Unavailable, match="form"):
+        await github.compare(setting.repository, "1" * 40, "2" * 40)
+    with pytest.raises(Unavailable, match="form"):
+        await github.files(setting.repository, "1" * 40, frozenset({"onboarding"}))
+    await client.close()
+    await runner.cleanup()
+
+
 async def test_what_is_no_json_is_unavailable() -> None:
     """A proxy's page, for instance."""
 

@@ -6,19 +6,26 @@ meanwhile is a 404, never somebody else's files.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Literal
 from urllib.parse import quote
 
 from schemas.github import NetChange
 from workers.adapters.github.client import Answer, GithubClient, Moved
 from workers.adapters.github.credentials import AppCredentials
-from workers.failures import Denied, Invalid, NotFound
+from workers.failures import Denied, Invalid, NotFound, Unavailable
 from workers.ports.github import Comparison, Repository
 
 MOST_COMPARED = 300
 """Files that a comparison lists; with as many, there may be more."""
+_STATUSES: Mapping[str, Literal["ahead", "behind", "diverged", "identical"]] = {
+    "ahead": "ahead",
+    "behind": "behind",
+    "diverged": "diverged",
+    "identical": "identical",
+}
 _MOST_TREES = 2000
 """Trees that are read for one question."""
 _NAME_AGE = 60.0
@@ -40,10 +47,11 @@ class GithubRepositories:
         """See workers.ports.Github."""
         short = quote(ref.removeprefix("refs/"))
         try:
-            if ref.startswith("refs/heads/"):
-                return str((await self._ask(repository, f"/git/ref/{short}")).data["object"]["sha"])
-            # A tag may be an object of its own: this peels it.
-            return str((await self._ask(repository, f"/commits/{short}")).data["sha"])
+            with _known_form():
+                if ref.startswith("refs/heads/"):
+                    return str((await self._ask(repository, f"/git/ref/{short}")).data["object"]["sha"])
+                # A tag may be an object of its own: this peels it.
+                return str((await self._ask(repository, f"/commits/{short}")).data["sha"])
         except NotFound:
             # Is it the ref that is not there, or the repository?
             await self._name(repository, anew=True)
@@ -53,13 +61,16 @@ class GithubRepositories:
         """See workers.ports.Github."""
         # The files are on the first page, however few commits are on it.
         answer = await self._ask(repository, f"/compare/{base}...{head}?per_page=1")
-        files = answer.data.get("files") or []
-        return Comparison(answer.data["status"], _change(files) if len(files) < MOST_COMPARED else None)
+        with _known_form():
+            files = answer.data["files"] or []
+            status = _STATUSES[answer.data["status"]]
+            return Comparison(status, _change(files) if len(files) < MOST_COMPARED else None)
 
     async def files(self, repository: Repository, commit: str, folders: AbstractSet[str]) -> Mapping[str, str]:
         """See workers.ports.Github."""
         walk = _Walk(lambda tree, query: self._ask(repository, f"/git/trees/{tree}{query}"))
-        return await walk.files(commit, folders)
+        with _known_form():
+            return await walk.files(commit, folders)
 
     async def _ask(self, repository: Repository, path: str) -> Answer:
         """Ask below a repository; once more with another name or token, where the first was out of date."""
@@ -83,7 +94,8 @@ class GithubRepositories:
         if anew or not name or self._now() - at > _NAME_AGE:
             credential = await self._credentials.installation(repository)
             answer = await self._client.get(f"/repositories/{repository.id}", credential)
-            name = str(answer.data["full_name"])
+            with _known_form():
+                name = str(answer.data["full_name"])
             self._names[repository.id] = (name, self._now())
         return name
 
@@ -146,6 +158,15 @@ class _Walk:
 
     def _take(self, entries: list[dict[str, Any]], above: str) -> None:
         self._found.update((f"{above}{entry['path']}", entry["sha"]) for entry in entries if entry["type"] != "tree")
+
+
+@contextmanager
+def _known_form() -> Iterator[None]:
+    """Raise Unavailable where an answer is not as GitHub documents it: never guess what it means."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise Unavailable(f"GitHub answers in a form that is not known ({type(error).__name__})") from None
 
 
 def _subtree(entries: list[dict[str, Any]], name: str) -> str | None:
