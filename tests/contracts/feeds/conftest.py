@@ -11,7 +11,7 @@ from tests.contracts.pubsub.services import TOKEN, Bearer, Service, clients, emu
 from workers.adapters.google.pubsub import Patience, PubSubFeed
 from workers.adapters.google.pubsub_connection import PubSubConnection
 
-QUICK = Patience(first=0.2, longest=1.0, proven=1.0, closing=10.0)
+QUICK = Patience(first=0.2, longest=1.0, proven=1.0, closing=4.0)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,10 @@ class PubSubConnection:
             ("grpc.max_metadata_size", 4 << 20),
             ("grpc.keepalive_time_ms", round(keepalive * 1000)),
             ("grpc.keepalive_timeout_ms", round(silence * 1000)),
+            # Of the pings that measure the connection: while one is on its way no sign of life is asked for.
+            ("grpc.http2.ping_timeout_ms", round(silence * 1000)),
+            # Otherwise an idle connection is asked twice, and then not before something else is sent.
+            ("grpc.http2.max_pings_without_data", 0),
             ("grpc.max_reconnect_backoff_ms", 10_000),
         )
 

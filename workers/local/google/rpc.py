@@ -16,6 +16,8 @@ from workers.local.google.table import Method
 
 # A request to publish may hold 10 MB, gRPC's own bound is 4 MiB.
 _LARGEST_MESSAGE = 12 * 1024 * 1024
+# Milliseconds between two signs of life that a client may ask for.
+_LEAST_PING_INTERVAL = 10_000
 _CODES = {code.name: code for code in grpc.StatusCode}
 
 
@@ -91,7 +93,14 @@ def _parse(request: Any, content: bytes) -> Any:
 
 async def serve(apis: Apis, calls: Calls, port: int) -> tuple[grpc.aio.Server, int]:
     """Start the server on 127.0.0.1; returns it with its port. Raises RuntimeError when the port is taken."""
-    server = grpc.aio.server(options=(("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", _LARGEST_MESSAGE)))
+    server = grpc.aio.server(
+        options=(
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
+            # Clients of Pub/Sub ask an idle stream for a sign of life every 30 s; the default cuts them off for it.
+            ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_INTERVAL),
+        )
+    )
     server.add_generic_rpc_handlers((RpcHandler(apis, calls),))
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()

@@ -1,0 +1,55 @@
+"""A way to a service that can fall silent: bytes are swallowed, connections stay, as when a firewall forgets one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+
+class Proxy:
+    """Passes bytes on, for connections made before `silence()` none any more."""
+
+    def __init__(self, target: str) -> None:
+        self.address = ""
+        self._host, _, port = target.rpartition(":")
+        self._port = int(port)
+        self._era = 0
+        self._connections: set[asyncio.StreamWriter] = set()
+
+    def silence(self) -> None:
+        """Swallow from now on what the present connections send, in both directions."""
+        self._era += 1
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        era = self._era
+        theirs, onward = await asyncio.open_connection(self._host, self._port)
+        self._connections |= {writer, onward}
+        with suppress(OSError):
+            await asyncio.gather(self._pass(reader, onward, era), self._pass(theirs, writer, era))
+
+    def close(self) -> None:
+        """Break all connections."""
+        for writer in self._connections:
+            writer.transport.abort()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, era: int) -> None:
+        while data := await reader.read(1 << 16):
+            if era == self._era:
+                writer.write(data)
+                await writer.drain()
+        if era == self._era:
+            writer.close()
+
+
+@asynccontextmanager
+async def proxy(target: str) -> AsyncIterator[Proxy]:
+    """Run a proxy in front of HOST:PORT."""
+    passing = Proxy(target)
+    server = await asyncio.start_server(passing.serve, "127.0.0.1", 0)
+    passing.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield passing
+    finally:
+        server.close()
+        passing.close()
+        await server.wait_closed()
