@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos replicas bridge rotation lock pages setup system clean
+.PHONY: help run test check bench chaos replicas bridge rotation lock pages protos setup system clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -67,6 +67,9 @@ pages: $(STAMP)  ## Write anew the pages that are made from the code: README's t
 	@$(BIN)/python -m workers.commands.readme
 	@$(BIN)/sealane settings --markdown >deploy/SETTINGS.md
 	@$(BIN)/sealane schema export --format markdown >schemas/CATALOGUE.md
+
+protos: $(STAMP)  ## Write anew the code of the gRPC services, made from proto/.
+	@$(BIN)/python -m workers.commands.protos
 
 setup: $(STAMP)  ## Make or renew the virtual environment.
 

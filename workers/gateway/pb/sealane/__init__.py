@@ -1,0 +1,1 @@
+"""Made out of proto/ by `make protos`: change it there."""
