@@ -222,6 +222,25 @@ async def test_a_subscription_that_is_deleted_is_a_problem(place: Place, subscri
     assert taker.feed.problem is None
 
 
+async def test_what_is_held_from_an_earlier_stream_takes_up_places(place: Place, subscribed: Subscribed) -> None:
+    """After the stream has ended no more is held than is allowed, the old and the new together."""
+    topic, taker = subscribed(most=4)
+    place.service.publish(topic, *(f"old{number}" for number in range(4)))
+    await taker.start()
+    await taker.come(4)
+    request = {"subscription": taker.feed.subscription}
+    place.service.subscriber.delete_subscription(request=request)
+    await taker.has_problem("does not exist")
+    place.service.subscriber.create_subscription(request={"name": taker.feed.subscription, "topic": topic})
+    place.service.publish(topic, *(f"new{number}" for number in range(10)))
+
+    for number in range(14):
+        await taker.come(max(4, number + 1))
+        assert len(taker.taken) - number <= 4
+        taker.taken[number].ack()
+    assert sorted(taker.texts[4:]) == sorted(f"new{number}" for number in range(10))
+
+
 async def test_a_taker_that_fails_gets_the_message_again(
     place: Place, subscribed: Subscribed, caplog: pytest.LogCaptureFixture
 ) -> None:

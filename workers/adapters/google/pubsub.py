@@ -136,6 +136,9 @@ class PubSubFeed:
             pull = self._pull = await self._open(take)
         except SealaneError as trouble:
             return trouble
+        except Exception as error:
+            log.exception("%s could not be opened", self._subscription)
+            return self._translated(error)
         await asyncio.wait([pull.ended], timeout=self._patience.proven)
         if not pull.ended.done():
             self._problem = None
