@@ -146,6 +146,8 @@ class Principal(_Data):
     """What it may publish: nothing else."""
     may_see: tuple[Sight, ...] = ()
     """Which runs it may follow besides those that it opened itself."""
+    may_act: bool = False
+    """Whether it may replay and drop the dead letters that it sees, and stop and resume workers, in the console."""
     sources: tuple[Text, ...] = ()
     """Patterns for the CloudEvents source of its events. What one principal names here, no other may use; left out,
     any source that nobody names."""

@@ -42,6 +42,8 @@ class Wanted(BaseModel):
     before: Annotated[int, Field(ge=1, lt=1 << 63)] | None = None
     """Rows of which nothing was said from this sequence of PROGRESS on: the next page."""
     limit: Annotated[int, Field(ge=1, le=500)] = 50
+    after: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
+    """Live: the rows which changed after this sequence, for who has a page of them and no id of an event yet."""
 
     def fits(self, row: Row) -> bool:
         """Whether a row is asked for."""
@@ -68,7 +70,7 @@ class ListDoor:
         try:
             principal = (await self._caller(request)).principal
             wanted = _wanted(request)
-            after = _after(request)
+            after = wanted.after if (last := _after(request)) is None else last
         except Problem as problem:
             return problem.response()
         if MEDIA_TYPE in request.headers.get("accept", ""):
@@ -103,11 +105,12 @@ class ListDoor:
 
     def _seen(self, principal: Principal, wanted: Wanted, rows: Iterator[Row]) -> Iterator[Row]:
         for row in rows:
-            if wanted.fits(row) and _shows(principal, row):
+            if wanted.fits(row) and shows_row(principal, row):
                 yield row
 
 
-def _shows(principal: Principal, row: Row) -> bool:
+def shows_row(principal: Principal, row: Row) -> bool:
+    """Whether a principal may see the run of a row."""
     return row.actor == principal.name or any(sight.shows(row.type, row.subject) for sight in principal.may_see)
 
 

@@ -45,19 +45,19 @@ class LiveDoor:
         self.runs = runs
         self._caller = caller
         self._consumers = consumers
-        self._fanout = Fanout(connection)
-        self._index = Index(connection, self._fanout, consumers)
-        self.list = ListDoor(self._index, caller)
+        self.fanout = Fanout(connection)
+        self.index = Index(connection, self.fanout, consumers)
+        self.list = ListDoor(self.index, caller)
 
     def start(self) -> None:
         """Begin to follow PROGRESS."""
-        self._fanout.start()
-        self._index.start()
+        self.fanout.start()
+        self.index.start()
 
     async def close(self) -> None:
         """End every stream: the follower goes on elsewhere, with the last id that it has."""
-        await self._fanout.close()
-        await self._index.close()
+        await self.fanout.close()
+        await self.index.close()
 
     async def get(self, request: Request) -> Response:
         """Answer GET /progress/{run}."""
@@ -74,11 +74,11 @@ class LiveDoor:
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS).response()
         if place.completed and run.complete and run.last_sequence <= place.after:
             return Response(status_code=HTTPStatus.NO_CONTENT)
-        return EventStream(Tale(self._connection, self._fanout, run.id, self._consumers, place).told())
+        return EventStream(Tale(self._connection, self.fanout, run.id, self._consumers, place).told())
 
     async def _heard(self, name: str) -> None:
         """Wait a moment for the first word about a run: whoever has just brought an event comes at once."""
-        with self._fanout.watch(name) as watch:
+        with self.fanout.watch(name) as watch:
             async for _ in said_of(self._connection, name):
                 return
             await watch.next(_FIRST_WORD)
