@@ -1,13 +1,16 @@
 """`POST /events`: who calls, what it brings, whether it may, and only then the bus. 202 means stored (PubAck).
 
-All events of a request are checked before any is stored. Sending the same again gives the same answer.
+All events of a request are checked before any is stored. Sending the same again gives the same answer. Over gRPC the
+same is asked in the same order (`workers.gateway.rpc.publishing`).
 """
 
 import asyncio
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -31,7 +34,7 @@ from workers.gateway.metrics import PRINCIPAL, DoorMetrics
 from workers.gateway.openapi import document
 from workers.gateway.principals import Grant, Policy, Principal
 from workers.gateway.problems import Problem, forbidden, shown
-from workers.gateway.reading import BATCH_CONTENT_TYPE, Brought, body_of, events_of, media_type
+from workers.gateway.reading import BATCH_CONTENT_TYPE, Brought, Delivery, body_of, events_of, media_type
 from workers.gateway.tokens import Bearer, Tokens, told
 from workers.terminal import safe
 
@@ -72,13 +75,28 @@ class EventsDoor:
 
     async def post(self, request: Request) -> Response:
         """Answer POST /events."""
-        if not await self._has_place():
-            busy = "too much is brought at once: send it again in a moment"
-            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, busy, after=_BUSY_SECONDS).response()
         try:
-            return await self._take(request)
+            async with self.place():
+                bearer = await self.caller(request)
+                receipts = await self.bring(bearer, partial(self._read, request))
         except Problem as problem:
             return problem.response()
+        answer = receipts if media_type(request) == BATCH_CONTENT_TYPE else receipts[0]
+        return Response(to_json(answer), HTTPStatus.ACCEPTED, _NO_STORE, "application/json")
+
+    @property
+    def largest(self) -> int:
+        """Bytes that a request may hold."""
+        return self._connection.client.max_payload - HEADROOM
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold one of the places for requests that are worked on. Raises Problem (503) when there is none for long."""
+        if not await self._has_place():
+            busy = "too much is brought at once: send it again in a moment"
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, busy, after=_BUSY_SECONDS)
+        try:
+            yield
         finally:
             self._places.release()
 
@@ -101,25 +119,33 @@ class EventsDoor:
 
     async def caller(self, request: Request) -> Bearer:
         """Return who calls. Raises Problem; a denial is in the log, with the claims and without the token."""
-        given = request.headers.getlist("authorization")
-        try:
-            bearer = await self._callers.caller(", ".join(given))
-        except Problem as problem:
-            self._tell(problem, "nobody we know")
-            raise
+        bearer = await self.known(", ".join(request.headers.getlist("authorization")))
         request.scope[PRINCIPAL] = bearer.principal.name
         return bearer
 
-    async def _take(self, request: Request) -> Response:
-        bearer = await self.caller(request)
+    async def known(self, authorization: str) -> Bearer:
+        """Return who sends this. Raises Problem, as `caller` does."""
+        try:
+            return await self._callers.caller(authorization)
+        except Problem as problem:
+            self._tell(problem, "nobody we know")
+            raise
+
+    async def _read(self, request: Request) -> Delivery:
+        media = media_type(request)
+        body = await body_of(request, self.largest)
+        return Delivery(events_of(media, request.headers.items(), body), batch=media == BATCH_CONTENT_TYPE)
+
+    async def bring(self, bearer: Bearer, read: Callable[[], Awaitable[Delivery]]) -> list[dict[str, str]]:
+        """Let in what `read` gives, and return a receipt for each. Raises Problem: then not all of it is stored.
+
+        It is read only when the principal may bring anything just now. Call it within `place`.
+        """
         try:
             await self._pay(bearer.principal, 1)
-            media = media_type(request)
-            body = await body_of(request, self._connection.client.max_payload - HEADROOM)
-            brought = events_of(media, request.headers.items(), body)
-            batch = media == BATCH_CONTENT_TYPE
-            places = [{"index": index} if batch else {} for index in range(len(brought))]
-            entries = [self._entry(bearer.principal, *one) for one in zip(brought, places, strict=True)]
+            delivery = await read()
+            places = [{"index": index} if delivery.batch else {} for index in range(len(delivery.events))]
+            entries = [self._entry(bearer.principal, *one) for one in zip(delivery.events, places, strict=True)]
             await self._bind(bearer, entries)
             if len(entries) > 1:
                 await self._pay(bearer.principal, len(entries) - 1)
@@ -135,7 +161,7 @@ class EventsDoor:
         for outcome in outcomes:
             if isinstance(outcome, Entered):
                 self._metrics.events[outcome.entry.envelope.type, bearer.principal.name] += 1
-        return _answer(entries, outcomes, batch=batch)
+        return _receipts(entries, outcomes, batch=delivery.batch)
 
     async def _pay(self, principal: Principal, count: int) -> None:
         wait = await self._rates.take(principal, count)
@@ -222,26 +248,27 @@ def _wrong_fields(event_type: str, body: bytes) -> dict[str, Any]:
     return {}
 
 
-def _answer(entries: Sequence[Entry], outcomes: Sequence[Entered | SealaneError], *, batch: bool) -> Response:
-    """Say what became of each; nothing in it differs when the same is sent again."""
+def _receipts(
+    entries: Sequence[Entry], outcomes: Sequence[Entered | SealaneError], *, batch: bool
+) -> list[dict[str, str]]:
+    """Say what became of each; nothing in it differs when the same is sent again. Raises Problem."""
     receipts = [_receipt(entry) for entry in entries]
     failures = [
         (receipt, out) for receipt, out in zip(receipts, outcomes, strict=True) if isinstance(out, SealaneError)
     ]
     if not failures:
-        answer: Any = receipts if batch else receipts[0]
-        return Response(to_json(answer), HTTPStatus.ACCEPTED, _NO_STORE, "application/json")
+        return receipts
     # What passes by itself is said first: the batch is sent again as it is, and what is stored stays stored once.
     _, failure = next(((one, out) for one, out in failures if isinstance(out, TemporaryError)), failures[0])
     members: dict[str, Any] = {}
     if batch:
         members["not_stored"] = [receipt | {"detail": str(out)} for receipt, out in failures]
     if isinstance(failure, Mismatch):
-        return Problem(HTTPStatus.CONFLICT, str(failure), attribute="id", **members).response()
+        raise Problem(HTTPStatus.CONFLICT, str(failure), attribute="id", **members)
     log.warning("an event was not stored: %s", failure)
     if isinstance(failure, Refused):
-        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(failure), **members).response()
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(failure), after=_AWAY_SECONDS, **members).response()
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(failure), **members)
+    raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(failure), after=_AWAY_SECONDS, **members)
 
 
 def _receipt(entry: Entry) -> dict[str, str]:

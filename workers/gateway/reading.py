@@ -6,7 +6,7 @@ Sources: CloudEvents HTTP protocol binding 1.0.2, JSON event format 1.0.2. What 
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import lru_cache
@@ -38,6 +38,14 @@ class Brought:
 
     envelope: Envelope
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The events of one request; in a `batch`, what is said of one names its index."""
+
+    events: list[Brought]
+    batch: bool
 
 
 def media_type(request: Request) -> str:
@@ -92,11 +100,16 @@ def events_of(media: str, headers: Iterable[tuple[str, str]], body: bytes) -> li
         return [_structured(found, {})]
     if not isinstance(found, list) or not found:
         raise Problem(HTTPStatus.BAD_REQUEST, "a batch is a JSON list of structured CloudEvents, and not empty")
-    if len(found) > MOST_EVENTS:
+    return batch_of(found)
+
+
+def batch_of(records: Sequence[Any]) -> list[Brought]:
+    """Return the events of a batch of structured CloudEvents, in order. Raises Problem, as `events_of`."""
+    if len(records) > MOST_EVENTS:
         raise Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the batch holds {len(found)} events: send at most {MOST_EVENTS}"
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the batch holds {len(records)} events: send at most {MOST_EVENTS}"
         )
-    return [_structured(record, {"index": index}) for index, record in enumerate(found)]
+    return [_structured(record, {"index": index}) for index, record in enumerate(records)]
 
 
 def _binary(headers: Iterable[tuple[str, str]], body: bytes) -> Brought:
