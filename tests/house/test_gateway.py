@@ -58,6 +58,10 @@ def test_door_is_scaled_and_never_gone_at_once() -> None:
     assert found["PodDisruptionBudget"]["spec"]["minAvailable"] == 1
 
 
+CLOUD_RUN_LIMIT = 1000
+"""Requests at once that an instance can be given (https://cloud.google.com/run/docs/about-concurrency)."""
+
+
 def test_shipped_policy_is_one() -> None:
     """The example of the principals can be copied, and grants nothing that no door brings."""
     text = documents("deploy/kubernetes/gateway.yaml")["ConfigMap"]["data"]["principals.json"]
@@ -73,7 +77,7 @@ def test_cloud_run_opens_the_door_with_its_identity() -> None:
 
     assert container["args"] == ["gateway"]
     assert spec["volumes"][0]["secret"]["secretName"] == "sealane-nats-gateway"
-    assert spec["containerConcurrency"] == MOST_CONNECTIONS
+    assert spec["containerConcurrency"] == min(MOST_CONNECTIONS, CLOUD_RUN_LIMIT)
     assert float(environment(container)["SEALANE_GRACE"]) < 10
 
 

@@ -15,8 +15,8 @@ MOST_HEADERS = 32 * 1024
 """Bytes that the headers of a request may hold."""
 HEAD_SECONDS = 10.0
 """How long a connection may take to bring the head of a request."""
-MOST_CONNECTIONS = 512
-"""Connections that are open at a time; one more is told to come again."""
+MOST_CONNECTIONS = 4096
+"""Connections that are open at a time, most of them of people who follow runs; one more is told to come again."""
 _CROWDED_SECONDS = 1.0
 
 
