@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from workers.ports.feeds import Feed, FeedMessage
 
-DEADLINE = 60.0
+DEADLINE = 90.0
+"""Seconds. The emulator notices late that a stream is dead, and leases messages to it meanwhile."""
 
 
 class Taker:

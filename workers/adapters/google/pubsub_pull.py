@@ -87,7 +87,8 @@ class Courier(Scheduler):  # type: ignore[misc]  # Google's package carries no t
     """Takes messages from Google's threads and hands them over in the event loop; counts those that are held.
 
     When it was stopped from here, Google's shutdown waits in it until all that was handed over is answered: so long
-    leases are renewed and acknowledgements are sent.
+    leases are renewed and acknowledgements are sent. What Google's client keeps back itself (messages behind another
+    one of their ordering key, and those beyond the limit, which only the emulator sends) goes back after that.
     """
 
     def __init__(self, take: Callable[[FeedMessage], None], freed: Callable[[], None]) -> None:
