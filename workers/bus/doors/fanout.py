@@ -115,13 +115,15 @@ class Fanout:
         self._connection = connection
         self._watches: dict[str, set[Watch]] = {}
         self._following: asyncio.Task[None] | None = None
+        self._closed = False
 
     def start(self) -> None:
         """Begin with what comes next, as soon as the bus is there."""
         self._following = asyncio.create_task(self._follow(), name="follow PROGRESS")
 
     async def close(self) -> None:
-        """Follow no more, and close what is watched."""
+        """Follow no more, and close what is watched, now and later."""
+        self._closed = True
         for watch in self._all():
             watch.close()
         if self._following is not None:
@@ -136,6 +138,7 @@ class Fanout:
     def watch(self, run: str) -> Iterator[Watch]:
         """Watch a run: whatever is stored from now on comes, or the watch says that it is behind."""
         watch = Watch()
+        watch.closed = self._closed
         self._watches.setdefault(run, set()).add(watch)
         try:
             yield watch

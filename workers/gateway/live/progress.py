@@ -20,6 +20,7 @@ from workers.failures import SealaneError
 from workers.gateway.live.listing import ListDoor
 from workers.gateway.live.tale import COMPLETED, Place, Tale
 from workers.gateway.live.wire import EventStream
+from workers.gateway.principals import Principal
 from workers.gateway.problems import Problem, shown
 from workers.gateway.runs import RUN, RunsDoor
 from workers.gateway.tokens import Bearer
@@ -63,18 +64,22 @@ class LiveDoor:
         """Answer GET /progress/{run}."""
         try:
             bearer = await self._caller(request)
-            place = _place(request)
-            name = request.path_params["run"]
-            if RUN.fullmatch(name):
-                await self._heard(name)
-            run = await self.runs.seen(bearer.principal, name)
+            tale = await self.tale(bearer.principal, request.path_params["run"], _place(request))
         except Problem as problem:
             return problem.response()
+        return Response(status_code=HTTPStatus.NO_CONTENT) if tale is None else EventStream(tale.told())
+
+    async def tale(self, principal: Principal, name: str, place: Place) -> Tale | None:
+        """Return what a principal shall be told of a run, None when it has all of it. Raises Problem: 400, 404, 503."""
+        try:
+            if RUN.fullmatch(name):
+                await self._heard(name)
+            run = await self.runs.seen(principal, name)
         except SealaneError as error:
-            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS).response()
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS) from None
         if place.completed and run.complete and run.last_sequence <= place.after:
-            return Response(status_code=HTTPStatus.NO_CONTENT)
-        return EventStream(Tale(self._connection, self.fanout, run.id, self._consumers, place).told())
+            return None
+        return Tale(self._connection, self.fanout, run.id, self._consumers, place)
 
     async def _heard(self, name: str) -> None:
         """Wait a moment for the first word about a run: whoever has just brought an event comes at once."""
@@ -86,12 +91,16 @@ class LiveDoor:
 
 def _place(request: Request) -> Place:
     """Return where the follower goes on; the header, which a browser sends by itself, counts before the query."""
-    text = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
-    found = _PLACE.fullmatch(text)
+    return place_of(request.headers.get("last-event-id") or request.query_params.get("after") or "", "Last-Event-ID")
+
+
+def place_of(text: str, attribute: str) -> Place:
+    """Return the place that an id stands for, the beginning for none. Raises Problem (400) that names the attribute."""
+    found = _PLACE.fullmatch(text or "0")
     if found is None:
         raise Problem(
             HTTPStatus.BAD_REQUEST,
             f"{shown(text)} is no place to go on from: send the id of the last event that you have, or leave it out",
-            attribute="Last-Event-ID",
+            attribute=attribute,
         )
     return Place(int(found[1]), completed=found[2] is not None)
