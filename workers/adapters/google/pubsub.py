@@ -160,7 +160,7 @@ class PubSubFeed:
         return pull
 
     def _hear(self, is_reached: bool) -> None:  # noqa: FBT001 - the news itself
-        self._is_away = not is_reached
+        self._is_away = not is_reached and self._pulling is not None
 
     def _see_off(self, pull: "Pull") -> None:
         """Remember a stream until it has ended and nothing of it is held."""
