@@ -54,6 +54,11 @@ def test_a_registry_on_a_port_is_a_registry() -> None:
         {"action": "INSERT", "tag": 5},
         {"action": "INSERT", "digest": f"{REPOSITORY}@sha256:short"},
         {"action": "INSERT", "digest": f"https://{PINNED}"},
+        {"action": "INSERT", "digest": REPOSITORY},
+        {"action": "INSERT", "digest": f"{REPOSITORY}@"},
+        {"action": "INSERT", "tag": REPOSITORY},
+        {"action": "INSERT", "tag": "127.0.0.1:5000/acme/shop"},
+        {"action": "INSERT", "digest": REPOSITORY, "tag": REPOSITORY},
         {"action": "INSERT", "digest": PINNED, "tag": f"evil.example.com/acme/apps/shop:1@{DIGEST}"},
         {"action": "INSERT", "digest": f"evil.example.com/apps/shop@{DIGEST}", "tag": TAG},
         {"action": "INSERT", "tag": f"{REPOSITORY}/../../other:1"},
@@ -169,7 +174,8 @@ def test_no_message_makes_an_event_that_should_not_be(name: str, body: Any, attr
     if isinstance(event, ImagePushed):
         assert name == "gcr"
         assert body["action"] == "INSERT"
-        host, path, _, digest = split_reference(event.image)
+        host, path, tag, digest = split_reference(event.image)
+        assert tag or digest, "a name alone means what nobody pushed"
         given = [text for text in (body.get("digest"), body.get("tag")) if text]
         assert event.image in given
         assert all(text.startswith(f"{host}/{path}") for text in given)

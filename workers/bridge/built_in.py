@@ -6,19 +6,22 @@ from typing import Any
 
 from workers.subscriptions import Mapping
 
-_BOTH_AGREE = "before(data.digest, '@') == before(data.tag, ':')"
+# A name alone would mean its tag `latest`, which nobody pushed.
+_TAGGED = "matches(data.tag, '[^@]+:[^/:@]+')"
+_PINNED = "after(data.digest, '@')"
+_BOTH_AGREE = f"{_TAGGED} && before(data.digest, '@') == before(data.tag, ':')"
 _PUSHED = "data.action == 'INSERT'"
 
 _GCR = {
     "cases": [
         {"when": f"{_PUSHED} && data.digest && data.tag && {_BOTH_AGREE}",
          "emit": "image.pushed",
-         "fields": {"image": "data.tag", "digest": "after(data.digest, '@')"}},
-        {"when": f"{_PUSHED} && data.digest && !(data.tag)",
+         "fields": {"image": "data.tag", "digest": _PINNED}},
+        {"when": f"{_PUSHED} && {_PINNED} && !(data.tag)",
          "emit": "image.pushed",
-         "fields": {"image": "data.digest", "digest": "after(data.digest, '@')"}},
+         "fields": {"image": "data.digest", "digest": _PINNED}},
         # The registry says which digest the tag means by now: whoever signs asks it anyway.
-        {"when": f"{_PUSHED} && data.tag && !(data.digest)", "emit": "image.pushed", "fields": {"image": "data.tag"}},
+        {"when": f"{_PUSHED} && {_TAGGED} && !(data.digest)", "emit": "image.pushed", "fields": {"image": "data.tag"}},
         {"when": "data.action == 'DELETE' && (data.digest || data.tag)", "ignore": "an image or a tag was deleted"},
     ]
 }  # fmt: skip

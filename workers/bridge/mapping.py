@@ -70,7 +70,10 @@ class _Mapping:
                     return None if emit is None else emit(seen)
         except ExpressionError as error:
             raise Invalid(str(error)) from None
-        raise Invalid("no case of its mapping is about this message: it is malformed, or of a kind nobody thought of")
+        raise Invalid(
+            "no case of its mapping is about this message: it is malformed (drop it), or of a kind nobody thought of"
+            " (add a case to the mapping in SEALANE_FEEDS, and replay it)"
+        )
 
 
 def _expressions(case: Case) -> tuple[str, ...]:

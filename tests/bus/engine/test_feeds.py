@@ -113,6 +113,7 @@ async def test_what_means_nothing_becomes_a_dead_letter_and_is_acknowledged(lane
     letters = {letter.envelope.id: letter async for letter in read_letters(lane.connection) if letter.envelope}
     assert set(letters) == {"one", "two", "three"}
     assert (letters["one"].reason, letters["one"].worker) == ("permanent", "carrier")
+    assert [letter.envelope.subject for letter in letters.values() if letter.envelope] == 3 * [SUBSCRIPTION]
     assert letters["one"].content["message"]["attributes"] == {"origin": "somewhere"}
     assert PubSubMessage.model_validate_json(letters["two"].body).message.data == b"\xff\x00"
     assert "ZeroDivisionError" in letters["three"].message

@@ -134,6 +134,7 @@ class Source:
             source=source,
             type=PubSubMessage.event_type,
             run=run_id(source, message.message_id),
+            subject=feed.subscription,
             actor=f"pubsub/{feed.subscription}",
         )
         traceparent = message.attributes.get(_TRACEPARENT)
