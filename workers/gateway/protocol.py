@@ -6,6 +6,7 @@ it: size, time and the number of connections are bounded here.
 
 import asyncio
 from http import HTTPStatus
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -17,7 +18,41 @@ HEAD_SECONDS = 10.0
 """How long a connection may take to bring the head of a request."""
 MOST_CONNECTIONS = 4096
 """Connections that are open at a time, most of them of people who follow runs; one more is told to come again."""
+WHOLE = "sealane.whole"
+"""Where in an ASGI scope it stands that the whole request is here."""
 _CROWDED_SECONDS = 1.0
+
+
+class _Gathered:
+    """A transport that writes what one turn of the loop brings in one go: a head and its body are one packet."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Write it when this turn ends."""
+        if not self._pieces:
+            self._loop.call_soon(self._flush)
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        """Close once all is written."""
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether nothing more is written."""
+        return self._transport.is_closing()
+
+    def _flush(self) -> None:
+        if self._pieces:
+            self._transport.write(b"".join(self._pieces))
+            self._pieces.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -31,6 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin to wait for a head, unless there are too many of us."""
         super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", _Gathered(transport, self.loop))
         if len(self.connections) > MOST_CONNECTIONS:
             sentence = "too many connections are open: send it again in a moment"
             self._end(Problem(HTTPStatus.SERVICE_UNAVAILABLE, sentence, after=_CROWDED_SECONDS))
@@ -69,6 +105,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._arrived > MOST_HEADERS and sum(len(name) + len(value) for name, value in self.headers) > MOST_HEADERS:
             self.app = _too_large().response()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Say that nothing of the body is awaited any more."""
+        self.scope[WHOLE] = True  # type: ignore[literal-required] # a scope may bear more than the specification names
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours says it for people
         """Answer what is no HTTP."""

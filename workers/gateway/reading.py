@@ -18,6 +18,7 @@ from starlette.requests import Request
 
 from schemas.envelope import STRUCTURED_CONTENT_TYPE, Envelope, EnvelopeError, from_headers, from_structured
 from workers.gateway.problems import Problem, shown
+from workers.gateway.protocol import WHOLE
 
 BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
 ACCEPTED = f"application/json, {STRUCTURED_CONTENT_TYPE}, {BATCH_CONTENT_TYPE}"
@@ -74,21 +75,30 @@ async def body_of(request: Request, limit: int) -> bytes:
     if declared.isdecimal() and int(declared) > limit:
         await discard(request)
         raise _too_large(limit)
-    body, more = bytearray(), True
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while more and len(body) <= limit:
-                message = await request.receive()
-                if message["type"] != "http.request":
-                    raise Problem(HTTPStatus.BAD_REQUEST, "the connection ended before the body")
-                body += message.get("body", b"")
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise Problem(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive in {BODY_SECONDS:g} s") from None
+    if request.scope.get(WHOLE):
+        body = await _received(request, limit)
+    else:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _received(request, limit)
+        except TimeoutError:
+            raise Problem(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive in {BODY_SECONDS:g} s") from None
     if len(body) > limit:
         await discard(request)
         raise _too_large(limit)
-    return bytes(body)
+    return body
+
+
+async def _received(request: Request, limit: int) -> bytes:
+    """Return the body, or the first of it when it is larger than the limit."""
+    body, more = b"", True
+    while more and len(body) <= limit:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise Problem(HTTPStatus.BAD_REQUEST, "the connection ended before the body")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
 
 
 def events_of(media: str, headers: Iterable[tuple[str, str]], body: bytes) -> list[Brought]:
