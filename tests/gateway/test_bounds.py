@@ -14,7 +14,8 @@ from tests.gateway.conftest import SLOW_KEY, Caller, attributes
 from workers.bus.rooms import all_wirings
 from workers.bus.topology.permissions import derive, doors
 from workers.failures import Invalid
-from workers.gateway.principals import Policy, matches, read_policy
+from workers.gateway.patterns import matches
+from workers.gateway.principals import Policy, read_policy
 
 
 async def test_burst_is_stored_or_told_to_come_again(lane: Lane, caller: Caller) -> None:

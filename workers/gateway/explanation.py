@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workers.gateway.principals import Grant, Issuer, Policy, Principal, Sight, matches
+from workers.gateway.patterns import matches
+from workers.gateway.principals import Grant, Issuer, Policy, Principal, Sight
 from workers.gateway.tokens import wanted_of
 
 _OWN_WORKFLOW = frozenset({"ref", "environment", "job_workflow_ref", "sub"})
@@ -65,11 +66,15 @@ def _explained(policy: Policy, principal: Principal, issuer: Issuer | None) -> E
 
 
 def _proof(principal: Principal, issuer: Issuer | None) -> str:
-    if issuer is None:
-        count = len(principal.api_keys)
-        return "an API key" if count == 1 else f"one of {count} API keys"
-    claims = (f"{claim} {' or '.join(_texts(wanted))}" for claim, wanted in principal.claims.items())
-    return f"a token of {issuer.name} ({issuer.url}) for {issuer.audience} with {', '.join(claims)}"
+    proofs = []
+    if issuer is not None:
+        claims = (f"{claim} {' or '.join(_texts(wanted))}" for claim, wanted in principal.claims.items())
+        proofs.append(f"a token of {issuer.name} ({issuer.url}) for {issuer.audience} with {', '.join(claims)}")
+    if count := len(principal.api_keys):
+        proofs.append("an API key" if count == 1 else f"one of {count} API keys")
+    if principal.certificates:
+        proofs.append(f"a client certificate for {' or '.join(principal.certificates)}")
+    return ", or ".join(proofs)
 
 
 def _granted(grant: Grant) -> str:

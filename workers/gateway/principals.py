@@ -15,7 +15,7 @@ compared by its HOST/PATH, without tag and digest.
 import json
 import re
 from collections.abc import Collection
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -25,6 +25,7 @@ from schemas.catalogue import CATALOGUE
 from schemas.events import Event
 from schemas.images import split_reference
 from workers.failures import Invalid
+from workers.gateway.patterns import matches
 
 OURS = "/sealane/**"
 """The sources of our own workers, which nobody may claim at the door."""
@@ -41,6 +42,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/@:-]{
 Text = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Url = Annotated[str, StringConstraints(pattern=r"^(?:https://|http://(?:127\.0\.0\.1|localhost)[:/])[^\s@]+$")]
 KeyHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+CertificateName = Annotated[
+    str, StringConstraints(pattern=r"^(?:uri:\S{1,512}|dns:[a-z0-9.-]{1,253}|spki:sha256:[0-9a-f]{64})$")
+]
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 
@@ -142,6 +146,9 @@ class Principal(_Data):
     api_keys: tuple[KeyHash, ...] = ()
     """SHA-256 of the API keys it bears instead of a token; several while one is replaced. A key is `slk_` and at least
     32 random characters; `sealane principals key` makes one, `printf %s "$KEY" | sha256sum` hashes it."""
+    certificates: tuple[CertificateName, ...] = ()
+    """Names in its client certificates, over gRPC: `uri:` or `dns:` and a subject alternative name, compared exactly, or
+    `spki:sha256:` and the hash of its public key (`workers/gateway/certificates.py`)."""
     may_publish: tuple[Grant, ...]
     """What it may publish: nothing else."""
     may_see: tuple[Sight, ...] = ()
@@ -158,8 +165,9 @@ class Principal(_Data):
 
     @model_validator(mode="after")
     def _proves_itself(self) -> Self:
-        if bool(self.issuer) == bool(self.api_keys):
-            raise ValueError(f"the principal {self.name!r} proves itself by an `issuer`'s tokens or by `api_keys`")
+        if (self.issuer and self.api_keys) or not (self.issuer or self.api_keys or self.certificates):
+            proofs = "an `issuer`'s tokens or by `api_keys`, or by `certificates`"
+            raise ValueError(f"the principal {self.name!r} proves itself by {proofs}")
         for claim, wanted in self.claims.items():
             texts = (wanted,) if isinstance(wanted, str) else wanted
             if _EXACT.fullmatch(claim) and any("*" in text for text in texts):
@@ -180,6 +188,7 @@ class Policy(_Data):
         _unique("issuer's URL", [issuer.url for issuer in self.issuers])
         _unique("principal", [principal.name for principal in self.principals])
         _unique("API key", [key for principal in self.principals for key in principal.api_keys])
+        _unique("certificate", [name for principal in self.principals for name in principal.certificates])
         for principal in self.principals:
             if principal.issuer is None:
                 continue
@@ -241,18 +250,6 @@ def read_policy(text: str) -> Policy:
     except (ValueError, RecursionError) as error:
         raise Invalid(f"{where} are not JSON: {error}") from None
     return _validated(found, where)
-
-
-def matches(pattern: str, value: str) -> bool:
-    """Whether a text is as a pattern says: `*` anything within a segment, `**` anything, neither of them empty."""
-    return _expression(pattern).fullmatch(value) is not None
-
-
-@lru_cache(maxsize=4096)
-def _expression(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"(\*\*|\*)", pattern)
-    anything = {"*": r"[^/]+", "**": r".+"}
-    return re.compile("".join(anything.get(part) or re.escape(part) for part in parts), re.DOTALL)
 
 
 def _validated(found: Any, where: str) -> Policy:

@@ -13,7 +13,8 @@ from typing import Any
 
 from workers.failures import Unavailable
 from workers.gateway.keysets import KeySets
-from workers.gateway.principals import Issuer, Policy, Principal, matches
+from workers.gateway.patterns import matches
+from workers.gateway.principals import Issuer, Policy, Principal
 from workers.gateway.problems import Problem, forbidden, shown, unauthenticated
 
 RETRY_SECONDS = 10.0
