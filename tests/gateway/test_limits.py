@@ -5,13 +5,14 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.bus.lane import Lane
-from tests.gateway.conftest import KEY, Caller, attributes, open_door
+from tests.gateway.conftest import KEY, SLOW_KEY, Caller, attributes, open_door
 from tests.gateway.issuer import LocalIssuer
 from workers.bus.claims.ledger import Ledger, Row
 from workers.failures import Unavailable
@@ -74,6 +75,18 @@ async def test_rate_admits_a_burst_and_then_one_after_the_other(lane: Lane, cloc
     clock.now += 2
     assert await rates.take(who, 10) == 0
     assert await rates.take(who) == pytest.approx(9, abs=1e-3)
+
+
+@pytest.mark.parametrize("burst", [1, 2, 5])
+@pytest.mark.parametrize("size", [2, 5, 6, 50])
+async def test_batch_is_admitted_after_a_pause_however_large(lane: Lane, clock: Any, burst: int, size: int) -> None:
+    """Its first event is paid for before it is read, which does not make the rest of it wait for ever."""
+    rates, who = Rates(CountingLedger(lane), clock), principal(60, burst)
+    for _ in range(2):
+        assert await rates.take(who) == 0
+        assert await rates.take(who, size - 1, before=1) == 0
+        assert await rates.take(who) == pytest.approx(max(0, size + 1 - burst), abs=1e-3)
+        clock.now += 100
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(60, 1), (60, 50), (600, 100), (6000, 1000)])
@@ -223,3 +236,12 @@ async def test_ledger_that_takes_nothing_is_no_denial(lane: Lane, caller: Caller
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     assert await lane.count("EVENTS") == 0
+
+
+async def test_batch_larger_than_the_burst_is_stored(caller: Caller) -> None:
+    """Somebody slow who brings more than a burst after a pause is not told to come again, again and again."""
+    event = {"specversion": "1.0", "source": "/slow/ci", "type": "echo.requested", "data": {"message": "all"}}
+    batch = json.dumps([event | {"id": f"large-{number}"} for number in range(5)])
+    answer = await caller.send(batch, token=SLOW_KEY, content_type="application/cloudevents-batch+json")
+    assert answer.status == HTTPStatus.ACCEPTED
+    assert (await caller.echo("large-6", token=SLOW_KEY, ce_source="/slow/ci")).status == HTTPStatus.TOO_MANY_REQUESTS

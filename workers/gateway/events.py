@@ -148,7 +148,7 @@ class EventsDoor:
             entries = [self._entry(bearer.principal, *one) for one in zip(delivery.events, places, strict=True)]
             await self._bind(bearer, entries)
             if len(entries) > 1:
-                await self._pay(bearer.principal, len(entries) - 1)
+                await self._pay(bearer.principal, len(entries) - 1, before=1)
         except SealaneError as error:
             # Rates and tokens cannot be told just now, so that nothing is let in.
             log.warning("the ledger does not answer: %s", error)
@@ -163,8 +163,8 @@ class EventsDoor:
                 self._metrics.events[outcome.entry.envelope.type, bearer.principal.name] += 1
         return _receipts(entries, outcomes, batch=delivery.batch)
 
-    async def _pay(self, principal: Principal, count: int) -> None:
-        wait = await self._rates.take(principal, count)
+    async def _pay(self, principal: Principal, count: int, *, before: int = 0) -> None:
+        wait = await self._rates.take(principal, count, before=before)
         if wait:
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,

@@ -65,10 +65,11 @@ class Rates:
         self._clock = clock
         self._shares: dict[str, _Share] = {}
 
-    async def take(self, principal: Principal, count: int = 1) -> float:
+    async def take(self, principal: Principal, count: int = 1, *, before: int = 0) -> float:
         """Take `count` events out of the rate and return 0, or take nothing and return the seconds to wait.
 
-        More than the burst at once is admitted after a pause, and paid for afterwards. Raises Unavailable.
+        More than the burst at once is admitted after a pause, and paid for afterwards; `before` of it were taken just
+        now, which is no lack of a pause. Raises Unavailable.
         """
         share = self._shares.get(principal.name)
         if share is None:
@@ -83,12 +84,12 @@ class Rates:
             if share.failed_at >= came_at:
                 raise Unavailable("how much this principal brought cannot be told: the bus does not answer")
             try:
-                return await self._pay(principal, share, count)
+                return await self._pay(principal, share, count, before)
             except Unavailable:
                 share.failed_at = self._clock()
                 raise
 
-    async def _pay(self, principal: Principal, share: _Share, count: int) -> float:
+    async def _pay(self, principal: Principal, share: _Share, count: int, before: int) -> float:
         each, key = 60.0 / principal.rate, f"rate.{digest_of('rate', principal.name)}"
         while True:
             now = self._clock()
@@ -98,7 +99,7 @@ class Rates:
                 # Nobody can have paid for so much: it was the clock of somebody else that was ahead.
                 await self._write(key, share, now + principal.burst * each, now)
                 continue
-            wait = paid_at + (min(count, principal.burst) - principal.burst) * each - now
+            wait = paid_at + (min(count, principal.burst - before) - principal.burst) * each - now
             if wait > 0:
                 if now - share.looked_at < _BELIEVED_SECONDS:
                     return wait
