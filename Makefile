@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos replicas bridge rotation lock pages protos setup system clean
+.PHONY: help run test check bench fuzz chaos replicas bridge rotation lock pages protos setup system clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -44,6 +44,9 @@ check: $(STAMP)  ## Run the static checks: format, lint, types, floors, spelling
 
 bench: $(STAMP)  ## Measure against the bars of the design; prints a table and writes bench-results.json.
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(STAMP)  ## Bring what nobody means to the doors, 1,000 examples of each kind; prints what was answered.
+	@$(PYTEST) -s -rN --examples 1000 --timeout 1800 tests/gateway tests/bridge -k "fuzz or whatever or no_message" $(ARGS)
 
 chaos: $(STAMP)  ## Kill the worker and the server while 8,000 events run; prints what was lost and doubled.
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m tests.bench.chaos $(ARGS)
