@@ -19,7 +19,7 @@ from workers.adapters.key_sets import fetch_key_set
 from workers.failures import Unavailable
 from workers.gateway.keysets import KeySets
 from workers.gateway.principals import Policy
-from workers.gateway.problems import Problem
+from workers.gateway.problems import MEDIA_TYPE, Problem
 from workers.gateway.reading import BATCH_CONTENT_TYPE, Brought, events_of
 from workers.gateway.tokens import Tokens
 
@@ -153,3 +153,21 @@ def test_other_processes_load_no_token_library() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert loaded.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", ["/events/", "/livez/", "/nothing", "//events", "/runs/x/y", "/openapi.json/"])
+async def test_what_is_not_there_is_said_in_words(caller: Caller, path: str) -> None:
+    """Nobody is sent to another URL, whose scheme and host would be guessed, with a token."""
+    answer = await caller.ask("POST", path)
+    assert (answer.status, answer.headers["content-type"]) == (404, MEDIA_TYPE)
+    assert "location" not in answer.headers
+    assert "/openapi.json" in answer.json["detail"]
+
+
+async def test_method_that_a_path_does_not_have_is_said_in_words(caller: Caller) -> None:
+    """With the methods that it has, in the header as well."""
+    for method, path, allowed in (("GET", "/events", "POST"), ("DELETE", "/runs/x", "GET")):
+        answer = await caller.ask(method, path)
+        assert (answer.status, answer.headers["content-type"]) == (405, MEDIA_TYPE)
+        assert allowed in answer.headers["allow"]
+        assert allowed in answer.json["detail"]

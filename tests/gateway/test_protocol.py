@@ -129,3 +129,25 @@ async def test_nobody_is_upgraded(caller: Caller, upgrade: str) -> None:
         answer = await asyncio.wait_for(reader.read(65536), 30)
 
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_body_of_a_request_that_offers_an_upgrade_is_not_lost_in_silence(caller: Caller) -> None:
+    """The parser reads no body after an offer of HTTP/2, as curl makes one: the answer says what to leave out."""
+    for body in (b"content-length: 5\r\n\r\nhello", b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"):
+        async with connected(caller) as (reader, writer):
+            writer.write(_HEAD + b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\n" + body)
+            status, detail, _ = await to_the_end(reader)
+        assert (status, "without the header Upgrade" in detail) == (400, True)
+
+
+@pytest.mark.parametrize("body", [b"ffffffffffffffffff\r\nhello\r\n0\r\n\r\n", b"5\r\nhello world\r\n0\r\n\r\n"])
+async def test_chunks_that_are_none_are_answered_in_words(caller: Caller, body: bytes) -> None:
+    """A body which cannot be read is no reason to hang up without an answer."""
+    async with connected(caller) as (reader, writer):
+        writer.write(_HEAD + f"authorization: Bearer {KEY}\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+        await writer.drain()
+        writer.write(body)
+        status, detail, _ = await to_the_end(reader)
+
+    assert (status, "not HTTP/1.1" in detail) == (400, True)
+    assert (await caller.echo("after")).status == 202

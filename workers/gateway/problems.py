@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 MEDIA_TYPE = "application/problem+json"
 _SHOWN = 300
@@ -60,3 +62,15 @@ def shown(value: object) -> str:
     """Return a value that somebody sent, short enough to be repeated."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+async def elsewhere(request: Request, error: Exception) -> Response:
+    """Answer what no route is for: a path that is not there (404), a method that a path does not have (405)."""
+    if not isinstance(error, HTTPException):
+        raise error
+    status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
+    sentence = f"nothing is at {shown(request.url.path)}: GET /openapi.json tells what this door has"
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = headers.get("Allow", "another method")
+        sentence = f"{shown(request.url.path)} is not asked with {shown(request.method)}: send {allowed}"
+    return Problem(status, sentence, headers=headers).response()

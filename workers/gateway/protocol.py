@@ -104,6 +104,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_waiting()
         if self._arrived > MOST_HEADERS and sum(len(name) + len(value) for name, value in self.headers) > MOST_HEADERS:
             self.app = _too_large().response()
+        elif self.parser.should_upgrade() and any(_announces_body(*header) for header in self.headers):
+            # The parser takes whatever follows for the other protocol: the body would be lost.
+            self.app = _upgrading().response()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -129,7 +132,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _end(self, problem: Problem) -> None:
         """Answer, unless an answer is under way already, and close."""
         self._stop_waiting()
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self.transport.write(_raw(problem))
+        elif cycle.more_body and not (cycle.response_started or self.pipeline):
+            # It is the body of this request that cannot be read: whoever works on it is not heard any more.
+            cycle.disconnected = True
             self.transport.write(_raw(problem))
         self.transport.close()
 
@@ -137,6 +145,15 @@ class BoundedProtocol(HttpToolsProtocol):
 def _too_large() -> Problem:
     sentence = f"the headers hold more than {MOST_HEADERS >> 10} KiB"
     return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, sentence, headers={"connection": "close"})
+
+
+def _announces_body(name: bytes, value: bytes) -> bool:
+    return name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0 ") != b"")
+
+
+def _upgrading() -> Problem:
+    sentence = "nothing but HTTP/1.1 is spoken here: send it without the header Upgrade (curl: without --http2)"
+    return Problem(HTTPStatus.BAD_REQUEST, sentence, headers={"connection": "close"})
 
 
 def _raw(problem: Problem) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -24,6 +25,7 @@ from workers.gateway.live.progress import LiveDoor
 from workers.gateway.metrics import DoorMetrics, Measured
 from workers.gateway.patience import Patience
 from workers.gateway.principals import Policy
+from workers.gateway.problems import elsewhere
 from workers.gateway.protocol import BoundedProtocol
 from workers.gateway.runs import RunsDoor
 from workers.gateway.webhooks.github import PATH as GITHUB_PATH
@@ -53,7 +55,9 @@ def application(
     routes += [Route("/livez", livez), Route("/readyz", readyz)]
     routes += [Route("/runs", live.list.get), Route("/runs/{run}", live.runs.get), Route("/progress/{run}", live.get)]
     routes += [Route(GITHUB_PATH, github.post, methods=["POST"])]
-    everything = Starlette(routes=routes)
+    everything = Starlette(routes=routes, exception_handlers={HTTPException: elsewhere})
+    # It would send a caller, with its token, to the plain http of the host that the request named.
+    everything.router.redirect_slashes = False
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         # Where most requests go, the router and what it wraps around cost a tenth of a request.
