@@ -61,7 +61,7 @@ async def take_from(tmp_path: Path) -> AsyncIterator[Callable[..., Taker]]:
     made: list[Taker] = []
 
     def make(address: str, token: str | None, subscription: str, *, most: int = 100, keepalive: float = 30.0) -> Taker:
-        connection = PubSubConnection(address, token, keepalive=keepalive, silence=keepalive)
+        connection = PubSubConnection(address, token, keepalive=keepalive, silence=2.0)
         made.append(Taker(PubSubFeed(subscription, connection, most=most, lease=10, patience=QUICK)))
         return made[-1]
 

@@ -1,4 +1,4 @@
-"""A way to a service that can fall silent: bytes are swallowed, connections stay, as when a firewall forgets one."""
+"""A way to a service that can fall silent: the client's connections stay and swallow all, the service's are broken."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,18 +14,22 @@ class Proxy:
         self._port = int(port)
         self._era = 0
         self._connections: set[asyncio.StreamWriter] = set()
+        self._onward: set[asyncio.StreamWriter] = set()
 
     def silence(self) -> None:
-        """Swallow from now on what the present connections send, in both directions."""
+        """Swallow from now on what the present clients send, and tell them nothing; the service loses them."""
         self._era += 1
+        for onward in self._onward:
+            onward.transport.abort()
+        self._onward.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
         era = self._era
         theirs, onward = await asyncio.open_connection(self._host, self._port)
         self._connections |= {writer, onward}
-        with suppress(OSError):
-            await asyncio.gather(self._pass(reader, onward, era), self._pass(theirs, writer, era))
+        self._onward.add(onward)
+        await asyncio.gather(self._pass(reader, onward, era), self._pass(theirs, writer, era))
 
     def close(self) -> None:
         """Break all connections."""
@@ -33,10 +37,11 @@ class Proxy:
             writer.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, era: int) -> None:
-        while data := await reader.read(1 << 16):
-            if era == self._era:
-                writer.write(data)
-                await writer.drain()
+        with suppress(OSError):
+            while data := await reader.read(1 << 16):
+                if era == self._era:
+                    writer.write(data)
+                    await writer.drain()
         if era == self._era:
             writer.close()
 
