@@ -1,12 +1,7 @@
 """What GitHub may say and what follows from it: the webhook's secrets, the App, and the path rules. Settings.
 
-A path rule binds a repository's number, a ref and a pattern over paths to the type of event that follows:
-
-    *         anything within one segment
-    **        any number of whole segments, alone between slashes, once
-    {name}    a name: 1 to 63 of a-z, 0-9 and `-`, not at its ends; the same name twice must be the same text
-
-An event's field gets the name that is called like it, or what `fields` makes of the names.
+A path rule binds a repository's number, a ref and a pattern over paths (`workers/path_patterns.py`) to the type of
+event that follows. An event's field gets the name that is called like it, or what `fields` makes of the names.
 """
 
 import json
@@ -22,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from schemas.certificates import CertificateExpiring
 from schemas.github import Login, Number
 from schemas.tenants import TenantOffboarded, TenantOnboarded
+from workers.path_patterns import has_names, is_plain, path_expression, ref_expression
 from workers.registries import Host, is_loopback
 
 SETTING = "SEALANE_GITHUB"
@@ -36,63 +32,13 @@ DECLARED: Mapping[str, type[Declared]] = {
 """What a path may mean, by type."""
 _FILLED = frozenset({"tenant", "certificate"})
 """Fields that the names of a pattern fill; a push itself fills the others."""
-_NAME = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_TOKEN = re.compile(r"\{([a-z][a-z_]{0,30})\}|(\*)|([A-Za-z0-9._@+=,-]+)")
 _PLACE = re.compile(r"\{([a-z][a-z_]{0,30})\}")
 _FIELD = re.compile(r"[A-Za-z0-9._/-]*")
 _REF = r"^refs/(?:heads|tags)/[A-Za-z0-9._*@+-]+(?:/[A-Za-z0-9._*@+-]+)*$"
-_MOST_STARS = 3
 AppId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.]{1,64}$")]
 _SETTINGS = ConfigDict(
     strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
 )
-
-
-def _segment(segment: str, captured: set[str], *, strict: bool) -> str:
-    """Return the expression of one segment; `strict` is how its names are spelt."""
-    tokens = list(_TOKEN.finditer(segment))
-    if "".join(token[0] for token in tokens) != segment or not tokens or "**" in segment:
-        raise ValueError(
-            f"the segment {segment!r} is no pattern: write letters, digits, `.`, `_`, `-`, `*` and names as in"
-            " {tenant}, with `**` alone between slashes"
-        )
-    if segment.count("*") > _MOST_STARS:
-        raise ValueError(f"the segment {segment!r} holds more than {_MOST_STARS} `*`: say more of what is meant")
-    parts = []
-    for token in tokens:
-        name, star, literal = token.groups()
-        if name is None:
-            parts.append("[^/]*" if star else re.escape(literal))
-        elif name in captured:
-            parts.append(f"(?P={name})")
-        else:
-            captured.add(name)
-            parts.append(f"(?P<{name}>{_NAME if strict else '[^/]+'})")
-    return "".join(parts)
-
-
-def _expression(pattern: str, *, strict: bool) -> re.Pattern[str]:
-    segments = pattern.split("/")
-    if segments.count("**") > 1:
-        raise ValueError(f"the pattern {pattern!r} holds `**` twice: once is enough")
-    if any(segment in {"", ".", ".."} for segment in segments):
-        raise ValueError(f"the pattern {pattern!r} is no plain path: it begins at the top, without `.` and `..`")
-    *before, last = segments
-    captured: set[str] = set()
-    parts = [
-        "(?:[^/]+/)*" if segment == "**" else f"{_segment(segment, captured, strict=strict)}/" for segment in before
-    ]
-    parts.append(".+" if last == "**" else _segment(last, captured, strict=strict))
-    return re.compile("".join(parts), re.ASCII | re.DOTALL)
-
-
-def is_plain(path: str) -> bool:
-    """Whether a path names a file below the top as Git itself would: no traversal, nothing that is not printed."""
-    return (
-        path.isprintable()
-        and "\\" not in path
-        and all(segment not in {"", ".", ".."} and segment.lower() != ".git" for segment in path.split("/"))
-    )
 
 
 class PathRule(BaseModel):
@@ -151,16 +97,16 @@ class PathRule(BaseModel):
     @cached_property
     def expression(self) -> re.Pattern[str]:
         """What a path must match as a whole."""
-        return _expression(self.paths, strict=True)
+        return path_expression(self.paths, strict=True)
 
     @cached_property
     def loose_expression(self) -> re.Pattern[str]:
         """What a path matches whose names are spelt in a way that is not taken."""
-        return _expression(self.paths, strict=False)
+        return path_expression(self.paths, strict=False)
 
     @cached_property
     def _ref_expression(self) -> re.Pattern[str]:
-        return re.compile("[^/]*".join(re.escape(part) for part in self.ref.split("*")), re.ASCII)
+        return ref_expression(self.ref)
 
     @cached_property
     def folder(self) -> str:
@@ -190,7 +136,7 @@ class PathRule(BaseModel):
 
     def nearly(self, path: str) -> bool:
         """Whether a path would match, were its names spelt or its folders written as they must be."""
-        return self.loose_expression.fullmatch(path) is not None and self.fields_of(path) is None
+        return has_names(path) and self.loose_expression.fullmatch(path) is not None and self.fields_of(path) is None
 
 
 class PackageOwner(BaseModel):

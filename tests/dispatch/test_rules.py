@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from schemas.tenants import TenantOnboarded
 from tests.dispatch.conftest import PATTERN, RULES, settings
-from workers.github_rules import GithubSettings, PathRule, is_plain
+from workers.github_rules import GithubSettings, PathRule
+from workers.path_patterns import is_plain
 from workers.settings import Settings
 
 names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
@@ -109,6 +110,7 @@ def test_patterns_match_whole_paths(pattern: str, path: str, tenant: str | None)
         ({"paths": "{tenant}/[ab]"}, r"\[ab\]"),
         ({"paths": "{Tenant}"}, "no pattern"),
         ({"paths": "a*b*c*d*e/{tenant}"}, "more than 3"),
+        ({"paths": "{tenant}-{a}-{b}-{c}"}, "more than 3"),
         ({"event": "image.pushed"}, "no path can mean 'image.pushed'"),
         ({"event": "tenant.gone"}, "write one of"),
         ({"changes": []}, "at least 1"),
