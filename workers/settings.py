@@ -82,6 +82,14 @@ class Settings(BaseSettings):
     """Port of the door over HTTP; 0 takes a free one and logs it."""
     grpc_port: Annotated[int, Field(ge=-1, le=65535)] = -1
     """Port of the door over gRPC; 0 takes a free one and logs it, -1 turns it off."""
+    grpc_certificate: Path | None = None
+    """PEM file: the certificate of the door over gRPC, and those up to its root. Without it the door speaks plain text,
+    and listens on this machine alone. Renewed files are used without a restart."""
+    grpc_key: str | None = None
+    """Secret reference (`file://…`) to the PEM private key of `grpc_certificate`."""
+    grpc_client_ca: Path | None = None
+    """PEM file: roots of client certificates. If given, nobody connects over gRPC without such a certificate; who bears
+    it is then told by it, or by a bearer token besides."""
     metrics_port: int = 0
     """Port of /metrics, /livez and /readyz of a process; 0 takes a free one and logs it, -1 turns it off."""
     metrics_host: str = "127.0.0.1"

@@ -20,12 +20,13 @@ from workers.app.waiting import wait_for_connection, wait_for_world
 from workers.bus.rooms import all_wirings
 from workers.bus.topology.permissions import GATEWAY, doors
 from workers.bus.transport.connection import Connection
-from workers.failures import Unavailable
+from workers.failures import Invalid, Unavailable
 from workers.gateway.callers import hash_of
 from workers.gateway.health import examine
 from workers.gateway.page import render
 from workers.gateway.principals import Grant, Policy, Principal, Sight, read_policy
-from workers.gateway.rpc import RpcDoor
+from workers.gateway.rpc.certificates import CertificateFiles, Certificates
+from workers.gateway.rpc.server import RpcDoor
 from workers.gateway.server import Door
 from workers.gateway.webhooks.keyring import Keyring
 from workers.local.folder import WorldFolder
@@ -60,7 +61,8 @@ async def run_gateway(data: Path | None) -> None:
     stop = stop_on_signals()
     try:
         settings = await unless_stopped(stop, wait_for_world(data))
-        if (joined := joined_world(data)) is None:
+        joined = joined_world(data)
+        if joined is None:
             policy = policy_of(settings)
         else:
             policy = local_policy(settings, *joined)
@@ -68,7 +70,7 @@ async def run_gateway(data: Path | None) -> None:
         await unless_stopped(stop, wait_for_connection(settings, GATEWAY))
     except StoppedEarly:
         return
-    async with open_door(settings, policy) as opened:
+    async with open_door(settings, policy, reflection=joined is not None) as opened:
         where = ", ".join(f"{name} {place}" for name, place in opened.places)
         log.info("ready: the door for %d principals; %s", len(policy.principals), where)
         await stop.wait()
@@ -92,7 +94,8 @@ def local_policy(settings: Settings, world: WorldFolder, endpoints: Mapping[str,
 def at_home(settings: Settings, ports: Mapping[str, int]) -> Settings:
     """Return the settings with the ports that the folder of a local world keeps for its door."""
     kept = {f"{name}_port": ports[name] for name in DOOR_PORTS}
-    return settings.model_copy(update=kept | {"http_host": "127.0.0.1", "metrics_host": "127.0.0.1"})
+    home = {"http_host": "127.0.0.1", "metrics_host": "127.0.0.1"}
+    return settings.model_copy(update=kept | home)
 
 
 def _newcomer(world: WorldFolder, types: tuple[str, ...]) -> Principal:
@@ -103,25 +106,38 @@ def _newcomer(world: WorldFolder, types: tuple[str, ...]) -> Principal:
     return Principal(name="local", api_keys=(hash_of(key),), may_publish=grants, may_see=(Sight(),), rate=6000)
 
 
+def certificates_of(settings: Settings) -> Certificates | None:
+    """Return what the door over gRPC proves itself with, None for plain text. Raises Invalid when half is missing."""
+    certificate, key, roots = settings.grpc_certificate, settings.grpc_key, settings.grpc_client_ca
+    if certificate is None or key is None:
+        if certificate or key or roots:
+            raise Invalid("TLS over gRPC needs SEALANE_GRPC_CERTIFICATE and SEALANE_GRPC_KEY: set both, or neither")
+        return None
+    return Certificates(CertificateFiles(certificate, key, roots), read_secret)
+
+
 @asynccontextmanager
-async def open_door(settings: Settings, policy: Policy) -> AsyncIterator[Opened]:
+async def open_door(settings: Settings, policy: Policy, *, reflection: bool = False) -> AsyncIterator[Opened]:
     """Hold the door open while the block runs; at its end what is under way is answered, within the grace.
 
-    Raises Unavailable when a port is taken, and what `open_bus` raises.
+    `reflection`: whether it tells over gRPC what it serves. Raises Unavailable when a port is taken, Invalid when TLS
+    is not as it must be, and what `open_bus` raises.
     """
     async with AsyncExitStack() as stack:
         connection = await open_bus(settings, GATEWAY)
         stack.push_async_callback(connection.close)
         github = Keyring(settings.github.secrets, read_secret)
-        door = Door(connection, policy, fetch_key_set, github=github, grace=settings.grace.total_seconds())
+        grace = settings.grace.total_seconds()
+        door = Door(connection, policy, fetch_key_set, github=github, grace=grace)
         metrics = await _open_metrics(settings, connection, door, stack)
-        grpc = None
-        if settings.grpc_port != OFF:
-            rpc = RpcDoor(connection)
-            grpc = f"{settings.http_host}:{await _listen(rpc.start, settings.grpc_port, settings.http_host, 'GRPC')}"
-            stack.push_async_callback(rpc.stop)
         port = await _listen(door.start, settings.http_port, settings.http_host, "HTTP")
         stack.push_async_callback(door.stop)
+        grpc = None
+        if settings.grpc_port != OFF:
+            certificates = certificates_of(settings)
+            rpc = RpcDoor(connection, door, certificates=certificates, reflection=reflection, grace=grace)
+            grpc = f"{settings.http_host}:{await _listen(rpc.start, settings.grpc_port, settings.http_host, 'GRPC')}"
+            stack.push_async_callback(rpc.stop)
         yield Opened(f"http://{settings.http_host}:{port}", grpc, metrics)
 
 

@@ -153,7 +153,7 @@ class World:
 
     async def _open_door(self, settings: Settings, ports: dict[str, int]) -> None:
         policy = local_policy(settings, self.folder, self.endpoints)
-        await self._stack.enter_async_context(open_door(at_home(settings, ports), policy))
+        await self._stack.enter_async_context(open_door(at_home(settings, ports), policy, reflection=True))
 
     async def _start_workers(self) -> None:
         command = (sys.executable, "-m", "workers", "worker", *sorted(all_wirings()), "--data", str(self.folder.root))

@@ -1,4 +1,4 @@
-"""Who calls: by API key or signed token in `Authorization: Bearer …` (RFC 6750)."""
+"""Who calls: by API key or signed token in `Authorization: Bearer …` (RFC 6750), or by a client certificate."""
 
 import hashlib
 import re
@@ -6,8 +6,9 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from workers.gateway.principals import Policy
-from workers.gateway.problems import unauthenticated
+from workers.gateway.certificates import names_of
+from workers.gateway.principals import Policy, Principal
+from workers.gateway.problems import forbidden, shown, unauthenticated
 from workers.gateway.tokens import Bearer, Tokens
 from workers.redaction import KEY_PREFIX
 
@@ -32,10 +33,13 @@ class Callers:
 
     def __init__(self, policy: Policy, tokens: Tokens) -> None:
         self._keys = {key: principal for principal in policy.principals for key in principal.api_keys}
+        self._certificates = {name: principal for principal in policy.principals for name in principal.certificates}
         self._tokens = tokens
 
-    async def caller(self, authorization: str | None) -> Bearer:
-        """Return who calls. Raises Problem: 401, 403, 503."""
+    async def caller(self, authorization: str | None, certificate: bytes | None = None) -> Bearer:
+        """Return who calls: what it says counts before the certificate (PEM). Raises Problem: 401, 403, 503."""
+        if not authorization and certificate is not None:
+            return Bearer(self._certified(certificate), NO_CLAIMS)
         if not authorization:
             raise unauthenticated("say who you are: send `Authorization: Bearer TOKEN`")
         found = _BEARER.fullmatch(authorization)
@@ -49,3 +53,15 @@ class Callers:
         if principal is None:
             raise unauthenticated("this API key is not, or no longer, known here", claim="api_key")
         return Bearer(principal, NO_CLAIMS)
+
+    def _certified(self, certificate: bytes) -> Principal:
+        names = names_of(certificate)
+        known = (self._certificates[name] for name in names if name in self._certificates)
+        found = {principal.name: principal for principal in known}
+        if len(found) > 1:
+            both = " and ".join(found)
+            raise forbidden(f"the client certificate is that of {both}: get one for each", claim="certificate")
+        if not found:
+            said = shown(", ".join(names[1:]) or names[0])
+            raise forbidden(f"no principal bears a client certificate for {said}", claim="certificate")
+        return next(iter(found.values()))

@@ -123,10 +123,10 @@ class EventsDoor:
         request.scope[PRINCIPAL] = bearer.principal.name
         return bearer
 
-    async def known(self, authorization: str) -> Bearer:
-        """Return who sends this. Raises Problem, as `caller` does."""
+    async def known(self, authorization: str, certificate: bytes | None = None) -> Bearer:
+        """Return who sends this, or else bears a certificate (PEM) that was verified. Raises Problem, as `caller`."""
         try:
-            return await self._callers.caller(authorization)
+            return await self._callers.caller(authorization, certificate)
         except Problem as problem:
             self._tell(problem, "nobody we know")
             raise

@@ -36,8 +36,8 @@ class DoorMetrics(Collector):
         self._buckets: dict[str, list[int]] = {}
         self._seconds: dict[str, float] = {}
 
-    def answered(self, route: str, status: int, principal: str, seconds: float) -> None:
-        """Count one answer and how long it took."""
+    def answered(self, route: str, status: int | str, principal: str, seconds: float) -> None:
+        """Count one answer, `status` is that of HTTP or gRPC, and how long it took."""
         self.requests[route, str(status), principal] += 1
         buckets = self._buckets.setdefault(route, [0] * (len(_BOUNDS) + 1))
         buckets[bisect_left(_BOUNDS, seconds)] += 1

@@ -42,9 +42,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/@:-]{
 Text = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Url = Annotated[str, StringConstraints(pattern=r"^(?:https://|http://(?:127\.0\.0\.1|localhost)[:/])[^\s@]+$")]
 KeyHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-CertificateName = Annotated[
-    str, StringConstraints(pattern=r"^(?:uri:\S{1,512}|dns:[a-z0-9.-]{1,253}|spki:sha256:[0-9a-f]{64})$")
-]
+_CERTIFICATE_NAME = r"^(?:uri:\S{1,512}|dns:[a-z0-9.*-]{1,253}|spki:sha256:[0-9a-f]{64})$"
+CertificateName = Annotated[str, StringConstraints(pattern=_CERTIFICATE_NAME)]
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 
@@ -147,8 +146,8 @@ class Principal(_Data):
     """SHA-256 of the API keys it bears instead of a token; several while one is replaced. A key is `slk_` and at least
     32 random characters; `sealane principals key` makes one, `printf %s "$KEY" | sha256sum` hashes it."""
     certificates: tuple[CertificateName, ...] = ()
-    """Names in its client certificates, over gRPC: `uri:` or `dns:` and a subject alternative name, compared exactly, or
-    `spki:sha256:` and the hash of its public key (`workers/gateway/certificates.py`)."""
+    """Names in its client certificates, over gRPC: `uri:` or `dns:` and a subject alternative name, compared exactly,
+    or `spki:sha256:` and the hash of its public key (`workers/gateway/certificates.py`)."""
     may_publish: tuple[Grant, ...]
     """What it may publish: nothing else."""
     may_see: tuple[Sight, ...] = ()

@@ -5,7 +5,7 @@ sequences of PROGRESS, and `Last-Event-ID` asks for what changed after one. What
 the list as well (`retention.progress_age`, `retention.progress_bytes`).
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from itertools import islice
@@ -20,7 +20,8 @@ from starlette.responses import JSONResponse, Response
 from workers.bus.doors.index import Index, Row
 from workers.gateway.live.tale import HEARTBEAT, Told
 from workers.gateway.live.wire import MEDIA_TYPE, EventStream
-from workers.gateway.principals import Principal, matches
+from workers.gateway.patterns import matches
+from workers.gateway.principals import Principal
 from workers.gateway.problems import Problem
 from workers.gateway.tokens import Bearer
 
@@ -69,7 +70,7 @@ class ListDoor:
         """Answer GET /runs."""
         try:
             principal = (await self._caller(request)).principal
-            wanted = _wanted(request)
+            wanted = wanted_of(dict(request.query_params))
             after = wanted.after if (last := _after(request)) is None else last
         except Problem as problem:
             return problem.response()
@@ -78,13 +79,22 @@ class ListDoor:
         return await self._page(request, principal, wanted)
 
     async def _page(self, request: Request, principal: Principal, wanted: Wanted) -> Response:
-        rows = list(islice(self._seen(principal, wanted, self._index.newest(before=wanted.before)), wanted.limit))
-        answer = {"runs": [row.as_json() for row in rows], "complete": self._index.loaded.is_set()}
+        rows = self.rows(principal, wanted)
+        answer = {"runs": [row.as_json() for row in rows], "complete": self.complete}
         headers = {"cache-control": "no-store"}
         if len(rows) == wanted.limit:
             query = {name: value for name, value in request.query_params.items() if name != "before"}
             headers["link"] = f'</runs?{urlencode(query | {"before": rows[-1].sequence})}>; rel="next"'
         return JSONResponse(answer, headers=headers)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that is kept was read."""
+        return self._index.loaded.is_set()
+
+    def rows(self, principal: Principal, wanted: Wanted) -> list[Row]:
+        """Return a page of what a principal may see."""
+        return list(islice(self._seen(principal, wanted, self._index.newest(before=wanted.before)), wanted.limit))
 
     async def _changes(self, principal: Principal, wanted: Wanted, after: int | None) -> AsyncGenerator[Told, None]:
         """Yield a page of rows, or those that changed after a sequence, and then each row that changes."""
@@ -118,9 +128,10 @@ def _told(row: Row) -> Told:
     return Told("run", str(row.sequence), to_json(row.as_json()))
 
 
-def _wanted(request: Request) -> Wanted:
+def wanted_of(parameters: Mapping[str, str | int]) -> Wanted:
+    """Return which runs are asked for. Raises Problem (400) that names the field."""
     try:
-        return Wanted.model_validate(dict(request.query_params))
+        return Wanted.model_validate(parameters)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = str(first["loc"][0]) if first["loc"] else "query"

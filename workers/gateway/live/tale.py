@@ -63,6 +63,11 @@ class Tale:
         self._next = 1
         self._whole = place.after == 0
 
+    @property
+    def complete(self) -> bool:
+        """Whether the run was complete when it was last heard of."""
+        return self._run.complete
+
     async def told(self) -> AsyncGenerator[Told, None]:
         """Yield what is told, until the run is complete or the door closes."""
         with self._fanout.watch(self._name) as watch:

@@ -94,7 +94,7 @@ class EventRef(_message.Message):
     def __init__(self, type: _Optional[str] = ..., source: _Optional[str] = ..., id: _Optional[str] = ..., subject: _Optional[str] = ..., stream: _Optional[str] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("run", "state", "complete", "started_at", "seconds", "roots", "branches")
+    __slots__ = ("run", "state", "complete", "started_at", "seconds", "roots", "branches", "branches_left_out")
     RUN_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
@@ -102,6 +102,7 @@ class Run(_message.Message):
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     ROOTS_FIELD_NUMBER: _ClassVar[int]
     BRANCHES_FIELD_NUMBER: _ClassVar[int]
+    BRANCHES_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     run: str
     state: str
     complete: bool
@@ -109,7 +110,8 @@ class Run(_message.Message):
     seconds: float
     roots: _containers.RepeatedCompositeFieldContainer[EventRef]
     branches: _containers.RepeatedCompositeFieldContainer[Branch]
-    def __init__(self, run: _Optional[str] = ..., state: _Optional[str] = ..., complete: _Optional[bool] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., seconds: _Optional[float] = ..., roots: _Optional[_Iterable[_Union[EventRef, _Mapping]]] = ..., branches: _Optional[_Iterable[_Union[Branch, _Mapping]]] = ...) -> None: ...
+    branches_left_out: int
+    def __init__(self, run: _Optional[str] = ..., state: _Optional[str] = ..., complete: _Optional[bool] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., seconds: _Optional[float] = ..., roots: _Optional[_Iterable[_Union[EventRef, _Mapping]]] = ..., branches: _Optional[_Iterable[_Union[Branch, _Mapping]]] = ..., branches_left_out: _Optional[int] = ...) -> None: ...
 
 class Branch(_message.Message):
     __slots__ = ("worker", "event", "state", "attempt", "at", "seconds", "message", "error", "retry_at", "dead", "emitted")

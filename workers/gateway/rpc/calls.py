@@ -1,0 +1,84 @@
+"""A call: who makes it, what it is told when it is refused, and what is counted of it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import grpc.aio
+
+from workers.gateway.events import EventsDoor
+from workers.gateway.metrics import NOBODY, DoorMetrics
+from workers.gateway.problems import Problem
+from workers.gateway.rpc.refusals import status_of
+from workers.gateway.tokens import Bearer
+
+log = logging.getLogger(__name__)
+Context = grpc.aio.ServicerContext[Any, Any]
+_FAILED = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the door failed at this call: its log says why")
+_LEAVE_SECONDS = 30.0
+"""How long a client that reads nothing may keep its end waiting; its connection is ended later, by its age."""
+_CERTIFICATE = "x509_pem_cert"
+"""Where gRPC keeps the client's certificate once it has verified it."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call that is being answered."""
+
+    context: Context
+    principal: str = NOBODY
+    """Who makes it, once that is known."""
+
+
+class Calls:
+    """Answers calls, and knows who makes them. `name` is what a call is counted as."""
+
+    def __init__(self, events: EventsDoor, metrics: DoorMetrics) -> None:
+        self._events = events
+        self._metrics = metrics
+
+    @asynccontextmanager
+    async def answered(self, name: str, context: Context) -> AsyncIterator[Call]:
+        """Answer a call in the block: a Problem in it becomes a status of gRPC, with details."""
+        call, begun = Call(context), time.perf_counter()
+        code = grpc.StatusCode.OK
+        try:
+            yield call
+        except Problem as problem:
+            status = status_of(problem)
+            code = status.code
+            await _abort(context, status)
+        except asyncio.CancelledError:
+            code = grpc.StatusCode.CANCELLED
+            raise
+        except Exception:
+            # What went wrong is for the log: its text might hold anything.
+            log.exception("%s failed", name)
+            code = grpc.StatusCode.INTERNAL
+            await _abort(context, status_of(_FAILED))
+        finally:
+            self._metrics.answered(name, code.name, call.principal, time.perf_counter() - begun)
+
+    async def known(self, call: Call) -> Bearer:
+        """Return who makes a call: by its metadata `authorization`, else by its certificate. Raises Problem."""
+        metadata = call.context.invocation_metadata() or ()
+        given = [str(value) for name, value in metadata if name == "authorization"]
+        certificates = call.context.auth_context().get(_CERTIFICATE, ())
+        bearer = await self._events.known(", ".join(given), next(iter(certificates), None))
+        call.principal = bearer.principal.name
+        return bearer
+
+
+async def _abort(context: Context, status: grpc.Status) -> None:
+    """End a call, with the trailing metadata that was set before."""
+    kept = context.trailing_metadata() or ()
+    try:
+        async with asyncio.timeout(_LEAVE_SECONDS):
+            await context.abort(status.code, status.details, (*kept, *(status.trailing_metadata or ())))
+    except TimeoutError:
+        raise asyncio.CancelledError from None
