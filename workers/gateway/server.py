@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import math
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from workers.bus.claims.ledger import Ledger
 from workers.bus.rooms import consumers_of
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.publisher import Publisher
+from workers.gateway.console.kit import ConsoleKit
 from workers.gateway.events import PATIENCE, EventsDoor
 from workers.gateway.health import Readiness
 from workers.gateway.keysets import FetchKeys
@@ -28,17 +30,27 @@ from workers.gateway.principals import Policy
 from workers.gateway.problems import elsewhere
 from workers.gateway.protocol import BoundedProtocol
 from workers.gateway.runs import RunsDoor
+from workers.gateway.viewers import PATH as TICKETS_PATH
+from workers.gateway.viewers import TicketsDoor, Viewers
 from workers.gateway.webhooks.github import PATH as GITHUB_PATH
 from workers.gateway.webhooks.github import GithubDoor
 from workers.gateway.webhooks.keyring import Keyring
+
+if TYPE_CHECKING:
+    from workers.gateway.console.console import Console
 
 _NO_STORE = {"cache-control": "no-store"}
 
 
 def application(
-    connection: Connection, events: EventsDoor, github: GithubDoor, live: LiveDoor, metrics: DoorMetrics
+    connection: Connection,
+    events: EventsDoor,
+    github: GithubDoor,
+    live: LiveDoor,
+    metrics: DoorMetrics,
+    more: Iterable[Route] = (),
 ) -> ASGIApp:
-    """Return the routes of the door, over one bus connection under the identity `gateway`."""
+    """Return the routes of the door, over one bus connection under the identity `gateway`, and more besides."""
     readiness = Readiness(connection)
 
     async def livez(_: Request) -> Response:
@@ -54,7 +66,7 @@ def application(
     routes = [Route("/events", events.post, methods=["POST"]), Route("/openapi.json", events.describe)]
     routes += [Route("/livez", livez), Route("/readyz", readyz)]
     routes += [Route("/runs", live.list.get), Route("/runs/{run}", live.runs.get), Route("/progress/{run}", live.get)]
-    routes += [Route(GITHUB_PATH, github.post, methods=["POST"])]
+    routes += [Route(GITHUB_PATH, github.post, methods=["POST"]), *more]
     everything = Starlette(routes=routes, exception_handlers={HTTPException: elsewhere})
     # It would send a caller, with its token, to the plain http of the host that the request named.
     everything.router.redirect_slashes = False
@@ -81,8 +93,8 @@ class _Server(uvicorn.Server):
 class Door:
     """The HTTP server in this event loop. `policy` says who may publish what: nobody when it is empty.
 
-    `github`: the secrets of GitHub's webhook; without them none is taken. `grace`: the seconds that requests which are
-    under way have at the end.
+    `github`: the secrets of GitHub's webhook; without them none is taken. `console`: what pages for people need;
+    without it there are none. `grace`: the seconds that requests which are under way have at the end.
     """
 
     def __init__(
@@ -92,6 +104,7 @@ class Door:
         fetch_keys: FetchKeys,
         *,
         github: Keyring | None = None,
+        console: ConsoleKit | None = None,
         grace: float = PATIENCE + 1,
     ) -> None:
         self.metrics = DoorMetrics()
@@ -101,10 +114,16 @@ class Door:
         self.events = EventsDoor(connection, self._publisher, self._ledger, policy, fetch_keys, self.metrics)
         """The way in, which the door over gRPC shares, and below it what is told of runs."""
         webhook = GithubDoor(connection, self._publisher, self._ledger, github or Keyring.empty(), self.metrics)
-        runs = RunsDoor(connection, self.events.caller, consumers_of)
-        self.live = LiveDoor(connection, runs, self.events.caller, consumers_of)
+        viewers = Viewers(policy, self._ledger, self.events.caller)
+        runs = RunsDoor(connection, viewers.caller, consumers_of)
+        self.live = LiveDoor(connection, runs, viewers.caller, consumers_of)
+        more = [Route(TICKETS_PATH, TicketsDoor(self._ledger, runs, self.events.caller).post, methods=["POST"])]
+        self._console = _console(console, connection, policy, self._ledger, runs, self.live)
+        if self._console is not None:
+            viewers.sessions = self._console
+            more += self._console.routes
         config = uvicorn.Config(
-            application(connection, self.events, webhook, self.live, self.metrics),
+            application(connection, self.events, webhook, self.live, self.metrics, more),
             http=BoundedProtocol,
             ws="none",
             proxy_headers=False,
@@ -132,6 +151,8 @@ class Door:
         listening.setblocking(False)
         await self._publisher.start()
         self.live.start()
+        if self._console is not None:
+            await self._console.start()
         self._watching = asyncio.create_task(self._patience.watch(), name="slow clients")
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]), name="door")
         while not self._server.started:
@@ -145,9 +166,20 @@ class Door:
         if self._serving is not None:
             self._server.should_exit = True
             await self.live.close()
+            if self._console is not None:
+                await self._console.close()
             await self._serving
             self._serving = None
         if self._watching is not None:
             self._watching.cancel()
             self._watching = None
             await self._publisher.close()
+
+
+def _console(kit: ConsoleKit | None, *parts: Any) -> "Console | None":
+    """Return the pages for people, whose templates are loaded only where there are some."""
+    if kit is None:
+        return None
+    from workers.gateway.console.console import Console  # noqa: PLC0415 - as said
+
+    return Console(kit, *parts)

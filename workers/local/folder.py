@@ -6,6 +6,7 @@
     DIR/endpoints.json   where everything is, written by rename when all of it answers, removed at the end
     DIR/token            the local access token, 0600
     DIR/identities/door.key   the local API key of the door, 0600
+    DIR/identities/console.key   what the console signs cookies and links with, 0600
     DIR/identities/      one nkey seed per bus identity, 0600
     DIR/oidc             the private keys of the local issuers, 0600
     DIR/github           repositories, the App's key and the webhook's secret, and `gitconfig`, with which git gets in
@@ -60,6 +61,11 @@ class WorldFolder:
     def key_file(self) -> Path:
         """Where the local API key of the door is."""
         return self.identities / "door.key"
+
+    @property
+    def console_file(self) -> Path:
+        """Where the secret is with which the console signs its cookies and links."""
+        return self.identities / "console.key"
 
     @property
     def logs(self) -> Path:
@@ -155,6 +161,11 @@ class WorldFolder:
         """Return the local API key of the door, made on first use."""
         self.identities.mkdir(mode=0o700, exist_ok=True)
         return _secret(self.key_file, prefix="slk_")
+
+    def console_secret(self) -> str:
+        """Return the secret of the console, made on first use."""
+        self.identities.mkdir(mode=0o700, exist_ok=True)
+        return _secret(self.console_file)
 
     def publish(self, endpoints: Mapping[str, Any]) -> None:
         """Say where everything is, now that all of it answers."""

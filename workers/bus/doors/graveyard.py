@@ -17,6 +17,7 @@ from schemas.envelope import Envelope, EnvelopeError, read
 from schemas.feeds import PubSubMessage
 from schemas.identity import digest_of
 from workers.bus.doors.entrance import check
+from workers.bus.doors.follow import last_sequence
 from workers.bus.topology.streams import DEAD, retry_stream
 from workers.bus.transport import headers as names
 from workers.bus.transport.connection import Connection
@@ -29,6 +30,8 @@ SOURCE = "/sealane/replay"
 """The source of events that were edited when they were replayed."""
 _NO_SUCH_SEQUENCE = (10043, 10057)
 """What the server says of a sequence that was deleted, and of one that never was."""
+_WINDOW = 256
+"""Sequences that are looked at first for the newest letters."""
 _DIGITS = 19
 """A longer number is not one of ours."""
 _STAYS_BEHIND = ("sealane-", "nats-")
@@ -89,6 +92,23 @@ async def read_letters(
     subject = f"dead.{worker or '*'}.{event_type or '>'}"
     async for stored in read_all(connection, DEAD, subject=subject):
         yield _letter(stored)
+
+
+async def newest_letters(
+    connection: Connection, *, worker: str | None = None, before: int | None = None
+) -> AsyncGenerator[DeadLetter, None]:
+    """Yield the dead letters from before a sequence on, newest first. Raises Unavailable, Denied."""
+    end = before if before is not None else await last_sequence(connection, DEAD) + 1
+    window = _WINDOW
+    while end > 1:
+        start, letters = max(1, end - window), []
+        async for stored in read_all(connection, DEAD, subject=f"dead.{worker or '*'}.>", start=start):
+            if stored.sequence >= end:
+                break
+            letters.append(_letter(stored))
+        for letter in reversed(letters):
+            yield letter
+        end, window = start, window * 2
 
 
 async def read_letter(connection: Connection, sequence: int) -> DeadLetter:

@@ -1,0 +1,81 @@
+"""The console: where people open it, and how they sign in. Settings.
+
+Whoever signs in is a principal of the policy (SEALANE_PRINCIPALS): there it is said what it may see, and whether it may
+act.
+"""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Reference = Annotated[str, StringConstraints(pattern=r"^(?:env|file|gcp-secret|vault)://.+$")]
+Url = Annotated[
+    str, StringConstraints(pattern=r"^(?:https://|http://(?:127\.0\.0\.1|localhost)(?::[0-9]+)?)[^\s@/]*/?$")
+]
+_SETTINGS = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class Provider(BaseModel):
+    """Somebody who says who a person is."""
+
+    model_config = _SETTINGS
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+    """What it is called in addresses: the redirect URI to register is URL/console/login/NAME/callback."""
+    kind: Literal["oidc", "github"] = "oidc"
+    """`oidc`: OpenID Connect, as Google has it; `github`: GitHub's OAuth, which has no ID tokens."""
+    title: str = ""
+    """What people call it; left out, its name."""
+    issuer: str
+    """Name of the issuer in SEALANE_PRINCIPALS, whose `audience` is `client_id`: its principals sign in."""
+    client_id: Annotated[str, Field(min_length=1)]
+    """The id that the provider gave this console."""
+    client_secret: Reference
+    """Secret reference to what the provider gave with it."""
+
+
+class ConsoleSettings(BaseModel):
+    """The console; left out, there is none."""
+
+    model_config = _SETTINGS
+
+    url: Url | None = None
+    """Where people open the door, as in https://sealane.example.com; needed unless it listens on loopback."""
+    secret: Reference | None = None
+    """Secret reference to at least 32 random bytes as text, the same in all replicas: it signs the cookies."""
+    session: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=30))] = timedelta(hours=12)
+    """How long somebody stays signed in, in seconds or ISO 8601."""
+    providers: tuple[Provider, ...] = ()
+    """Who may say who a person is."""
+    proxy_header: str | None = None
+    """The header in which an identity-aware proxy sends its signed word (JWT) about who comes, as
+    `x-goog-iap-jwt-assertion`; its issuer, keys and audience are an issuer of SEALANE_PRINCIPALS."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        return _parsed(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.secret is None:
+            raise ValueError("`secret` is missing: name where at least 32 random bytes are, as file:///PATH")
+        return self
+
+
+def _parsed(text: str) -> Any:
+    """Return what a JSON text says, or the file that it names."""
+    where = "the settings of the console"
+    if not text.lstrip().startswith("{"):
+        where = f"the settings of the console in {text}"
+        try:
+            text = Path(text.removeprefix("file://")).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{where} cannot be read: {error}") from None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} are not JSON: {error}") from None

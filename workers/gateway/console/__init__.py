@@ -1,0 +1,12 @@
+"""THE CONSOLE: one page for the person on call. What runs, what is broken, what to do.
+
+Law of this room: pages are rendered here and work without the script, which only keeps them fresh. No inline script or
+style, nothing from elsewhere. What is shown is what the policy lets a principal see; what is done goes over a bus
+connection of its own under the identity `operator`, and says who did it.
+
+    console, guard               the pages put together; what holds for every one of them
+    seal, sessions, signing_in   who somebody is: signed cookies, one-time links, providers, proxies
+    runs, timeline               all runs, and one from cause to effect
+    letters, lanes, pace         dead letters, workers, and how fast they are
+    forms, rendering             what a browser sends, and what it gets
+"""

@@ -1,0 +1,80 @@
+"""How somebody signs in: by a link that is good once, with a provider, or through a proxy that vouches for them."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from schemas.identity import digest_of
+from workers.bus.claims.ledger import Ledger
+from workers.gateway.console.forms import form_of
+from workers.gateway.console.guard import LOGIN, own_place
+from workers.gateway.console.rendering import HEADERS, page
+from workers.gateway.console.seal import Seal
+from workers.gateway.console.sessions import Address, Session, Sessions
+from workers.gateway.problems import unauthenticated
+
+LINK_LIFETIME = timedelta(hours=12)
+"""How long a printed link waits to be opened."""
+_LINK = "link"
+
+
+def sign_in_link(door: str, key: str, principal: str) -> str:
+    """Return an address that signs somebody in as a principal, once. Raises Invalid: a short key."""
+    claims = {"sub": principal, "jti": secrets.token_urlsafe(16)}
+    return f"{door}{LOGIN}?token={Seal(key).seal(_LINK, LINK_LIFETIME, claims)}"
+
+
+class SignIn:
+    """Signs people in and out. What a link was used for, all replicas know together."""
+
+    def __init__(self, seal: Seal, sessions: Sessions, address: Address, ledger: Ledger) -> None:
+        self._seal = seal
+        self._sessions = sessions
+        self._address = address
+        self._ledger = ledger
+
+    async def who(self, request: Request) -> Session | None:
+        """Return the session of a request."""
+        return self._sessions.of(request)
+
+    async def login(self, request: Request) -> Response:
+        """Answer GET /console/login: by its token, or say how one signs in."""
+        place = own_place(request.query_params.get("next"))
+        if token := request.query_params.get("token"):
+            return await self._by_link(request, token, place)
+        if await self.who(request) is not None:
+            return RedirectResponse(place, HTTPStatus.SEE_OTHER, HEADERS)
+        return page(
+            "login.html",
+            None,
+            status=HTTPStatus.UNAUTHORIZED,
+            place=place,
+            providers=(),
+            links=True,
+            proxied=False,
+        )
+
+    async def logout(self, request: Request, session: Session) -> Response:
+        """Answer POST /console/logout."""
+        await form_of(request, session, self._address)
+        answer = RedirectResponse(LOGIN, HTTPStatus.SEE_OTHER, HEADERS)
+        self._sessions.close(request, answer)
+        return answer
+
+    async def _by_link(self, request: Request, token: str, place: str) -> Response:
+        claims = self._seal.opened(_LINK, token)
+        principal = self._sessions.principal(claims.get("sub")) if claims else None
+        if claims is None or principal is None or not await self._is_first(claims):
+            raise unauthenticated("this link was opened before, or is too old: `sealane console` prints a new one")
+        # The token leaves the address at once, and goes to nobody as a referrer.
+        answer = RedirectResponse(place, HTTPStatus.SEE_OTHER, HEADERS | {"referrer-policy": "no-referrer"})
+        self._sessions.open(request, answer, principal)
+        return answer
+
+    async def _is_first(self, claims: Mapping[str, object]) -> bool:
+        key = f"login.{digest_of('login', str(claims.get('jti')))}"
+        return await self._ledger.note(key, b"used", ttl=LINK_LIFETIME) is None
