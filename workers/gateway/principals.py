@@ -26,6 +26,7 @@ from schemas.events import Event
 from schemas.images import split_reference
 from workers.failures import Invalid
 from workers.gateway.patterns import matches
+from workers.gateway.wrong_policy import named_once, wrong
 
 OURS = "/sealane/**"
 """The sources of our own workers, which nobody may claim at the door."""
@@ -140,7 +141,7 @@ class Principal(_Data):
     """Stamped on its events as `actor`; signing rules may ask for it."""
     issuer: Name | None = None
     """The issuer whose tokens it bears."""
-    claims: dict[str, Text | tuple[Text, ...]] = Field(default_factory=dict)
+    claims: dict[str, Text | Annotated[tuple[Text, ...], Field(min_length=1)]] = Field(default_factory=dict)
     """Claim → pattern, or a list of them of which one must match. Ids, `sub` and `email` are compared exactly."""
     api_keys: tuple[KeyHash, ...] = ()
     """SHA-256 of the API keys it bears instead of a token; several while one is replaced. A key is `slk_` and at least
@@ -167,6 +168,10 @@ class Principal(_Data):
         if (self.issuer and self.api_keys) or not (self.issuer or self.api_keys or self.certificates):
             proofs = "an `issuer`'s tokens or by `api_keys`, or by `certificates`"
             raise ValueError(f"the principal {self.name!r} proves itself by {proofs}")
+        if self.claims and not self.issuer:
+            raise ValueError(f"{self.name!r} binds claims, and only tokens of an `issuer` have any: leave them out")
+        if any(matches(OURS, source) for source in self.sources):
+            raise ValueError(f"{self.name!r} names a source below /sealane/, as which nobody outside may speak")
         for claim, wanted in self.claims.items():
             texts = (wanted,) if isinstance(wanted, str) else wanted
             if _EXACT.fullmatch(claim) and any("*" in text for text in texts):
@@ -233,6 +238,16 @@ class Policy(_Data):
         return not any(matches(pattern, source) for pattern in others)
 
 
+_FIELDS = {
+    "": tuple(Policy.model_fields),
+    "issuers": tuple(Issuer.model_fields),
+    "principals": tuple(Principal.model_fields),
+    "may_publish": tuple(Grant.model_fields),
+    "may_see": tuple(Sight.model_fields),
+}
+"""Where → the fields there are."""
+
+
 def read_policy(text: str) -> Policy:
     """Read the policy from its JSON text, or from the path of a JSON file. Empty: nobody. Raises Invalid."""
     where = "SEALANE_PRINCIPALS"
@@ -245,7 +260,7 @@ def read_policy(text: str) -> Policy:
         except (OSError, UnicodeDecodeError) as error:
             raise Invalid(f"{where} cannot be read: {error}") from None
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=named_once)
     except (ValueError, RecursionError) as error:
         raise Invalid(f"{where} are not JSON: {error}") from None
     return _validated(found, where)
@@ -255,10 +270,7 @@ def _validated(found: Any, where: str) -> Policy:
     try:
         return Policy.model_validate(found)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        sentence = str(first["msg"]).removeprefix("Value error, ")
-        raise Invalid(f"{where}: {f'{place}: ' if place else ''}{sentence}") from None
+        raise Invalid(f"{where}: {wrong(error, _FIELDS)}") from None
 
 
 def _unique(what: str, names: list[str]) -> None:
