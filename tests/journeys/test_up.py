@@ -1,6 +1,7 @@
 """`sealane up`: one command, one folder, one world."""
 
 import json
+import re
 import signal
 import socket
 import stat
@@ -64,6 +65,20 @@ def test_health_page_shows_workers_at_work(world: Up) -> None:
 
     assert "<td>attest</td>" in page
     assert "<td>echo</td>" in page
+
+
+def test_every_worker_says_that_it_is_ready(world: Up) -> None:
+    """Each may ask the bus for all that its readiness looks at, also one that consumes no event."""
+    log = world.data / "logs" / "workers.log"
+    place = eventually(lambda: re.search(r"metrics: (http://[0-9.:]+)/metrics", log.read_text()), "a started process")[
+        1
+    ]
+
+    def reasons() -> dict[str, list[str]]:
+        page: dict[str, dict[str, list[str]]] = json.loads(get(f"{place}/readyz")[1])
+        return {name: said["reasons"] for name, said in page.items() if said["reasons"]}
+
+    eventually(lambda: not reasons(), f"all ready, not {reasons()}")
 
 
 def test_secrets_are_for_their_owner_alone(world: Up) -> None:

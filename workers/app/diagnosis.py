@@ -5,7 +5,7 @@ Each finding comes from really asking, with the identity or the credentials that
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from workers.app.clouds import FROM_THE_BUS, Clouds
@@ -26,6 +26,8 @@ from workers.settings import Settings
 
 _NOBODY = "sha256:" + "0" * 64
 _PATIENCE = 20.0
+_LOOKS, _BETWEEN_LOOKS = 3, 1.0
+"""How often a worker is looked at again that asks for nothing, and after how many seconds."""
 _APPLY = "`sealane streams apply` mends it, or says why not"
 
 
@@ -73,11 +75,28 @@ async def _bus(connection: Connection, settings: Settings, wirings: dict[str, Wi
     for stream in health.streams:
         if stream.alarm is not None:
             yield Finding("streams", stream.name, good=False, said=stream.alarm)
-    for worker in health.workers:
+    for worker in await _looked_at_again(connection, health.workers):
         yield _worker(worker)
     for name in wirings:
         yield await _line(connection, name)
     yield await _dead_letters(connection)
+
+
+async def _looked_at_again(connection: Connection, workers: tuple[WorkerState, ...]) -> tuple[WorkerState, ...]:
+    """Wait a little for those who ask for nothing because they have their hands full: they finish something soon."""
+    for _ in range(_LOOKS):
+        if not any(one.in_hand and not one.present and one.stopped is None for one in workers):
+            break
+        await asyncio.sleep(_BETWEEN_LOOKS)
+        later = (await examine(connection)).workers
+        workers = tuple(_seen_twice(before, now) for before, now in zip(workers, later, strict=True))
+    return workers
+
+
+def _seen_twice(before: WorkerState, now: WorkerState) -> WorkerState:
+    """Return the later look; who finished or took something since is at work. New events alone change neither."""
+    moved = now.problem is None and now.in_hand != before.in_hand
+    return replace(now, pulling=now.pulling or before.pulling or int(moved))
 
 
 def _worker(worker: WorkerState) -> Finding:
@@ -89,6 +108,12 @@ def _worker(worker: WorkerState) -> Finding:
     if worker.stopped is not None:
         return Finding("workers", worker.name, True, f"asks for nothing while its line is stopped, {worker.lag} wait")
     said = f"no process asks for work, {worker.lag} wait: `sealane worker {worker.name}`"
+    if worker.in_hand:
+        said = (
+            f"no process asks for more, {worker.lag} wait, of which {worker.in_hand} were handed out: it has its hands"
+            f" full, or is gone; `sealane tail 'progress.{worker.name}.>'` shows it at work, `sealane worker"
+            f" {worker.name}` starts one"
+        )
     return Finding("workers", worker.name, False, said)
 
 

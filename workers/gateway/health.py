@@ -36,11 +36,12 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """How far a worker is: `lag` messages are not done, `pulling` requests of its processes wait for more."""
+    """How far a worker is: `lag` messages are not done, `in_hand` of them handed out, `pulling` requests wait."""
 
     name: str
     summary: str
     lag: int | None = None
+    in_hand: int | None = None
     pulling: int | None = None
     stopped: str | None = None
     """Since when, by whom and why its line is stopped for all replicas, and how it goes on."""
@@ -121,7 +122,7 @@ async def _stream(api: JetStreamApi, name: str) -> StreamState:
 
 
 async def _worker(connection: Connection, api: JetStreamApi, wiring: Wiring) -> WorkerState:
-    name, summary, lag, pulling = wiring.name, wiring.card.summary, 0, 0
+    name, summary, lag, in_hand, pulling = wiring.name, wiring.card.summary, 0, 0, 0
     try:
         for durable in consumers(wiring):
             info = await api.consumer(durable.stream, name)
@@ -129,10 +130,11 @@ async def _worker(connection: Connection, api: JetStreamApi, wiring: Wiring) -> 
                 missing = f"no consumer on {durable.stream}: run `sealane streams apply`"
                 return WorkerState(name, summary, problem=missing)
             lag += info["num_pending"] + info["num_ack_pending"]
+            in_hand += info["num_ack_pending"]
             pulling += info["num_waiting"]
         line, _ = await read_line(connection, name)
     except SealaneError as error:
         return WorkerState(name, summary, problem=str(error))
     said = line.sentence()
     stopped = f"{said}; it goes on: {line.remedy(name)}" if said else None
-    return WorkerState(name, summary, lag=lag, pulling=pulling, stopped=stopped)
+    return WorkerState(name, summary, lag=lag, in_hand=in_hand, pulling=pulling, stopped=stopped)

@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workers.bus.topology.check import check, refusal
+from workers.bus.topology.check import check, needed_streams, refusal
 from workers.bus.topology.fullness import alarm, fullness
 from workers.bus.topology.streams import DEAD, EVENTS
 from workers.bus.transport.connection import Connection
@@ -66,7 +66,8 @@ async def _lives(connection: Connection) -> bool:
 
 async def _watch_fullness(api: JetStreamApi, engine: "Engine") -> None:
     """Say when a stream is nearly full. No reason to be unready: the worker is what empties it."""
-    for stream in (EVENTS, DEAD):
+    touched = {stream.name for stream in needed_streams(engine.wiring)}
+    for stream in sorted(touched & {EVENTS, DEAD}):
         info = await api.stream(stream)
         if info is None:
             continue
