@@ -13,6 +13,7 @@ from tests.gateway.conftest import KEY, SLOW_KEY
 from tests.gateway.issuer import LocalIssuer
 from tests.gateway.rpc.conftest import Open, details, event, resume_of
 from workers.bus.topology.streams import EVENTS
+from workers.gateway.pb.io.cloudevents.v1.cloudevents_pb2 import CloudEvent
 
 Status = grpc.StatusCode
 
@@ -142,7 +143,7 @@ async def test_id_that_means_something_else_is_refused(doors: Open) -> None:
 
 async def test_none_too_many_and_too_much_are_refused(doors: Open) -> None:
     """No event at all, more than a batch holds, and more bytes than the bus takes."""
-    cases = (
+    cases: tuple[tuple[list[CloudEvent], grpc.StatusCode, str], ...] = (
         ([], Status.INVALID_ARGUMENT, "send at least one"),
         ([event(f"m-{number}") for number in range(501)], Status.INVALID_ARGUMENT, "at most 500"),
         ([event("big", json.dumps({"message": "x" * (2 << 20)}))], Status.RESOURCE_EXHAUSTED, "larger than max"),

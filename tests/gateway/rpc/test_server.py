@@ -1,0 +1,118 @@
+"""The server itself: health, reflection, the list of runs, what is counted, and an end in order."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+from google.protobuf import json_format
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from tests.bus.lane import Lane
+from tests.gateway.conftest import KEY, SLOW_KEY
+from tests.gateway.rpc.conftest import Open, details, event, open_doors
+from workers.gateway.principals import Policy
+
+Status = grpc.StatusCode
+SERVICES = ("sealane.v1.Events", "sealane.v1.Progress", "sealane.v1.Runs")
+
+
+async def test_health_is_watched_to_the_end(lane: Lane, tmp_path: Path, policy: Policy) -> None:
+    """Each service says that it serves; whoever watches hears that it ends, before the connection does."""
+    async with open_doors(lane, tmp_path, policy) as doors:
+        stub = health_pb2_grpc.HealthStub(doors.rpc.channel)
+        for name in ("", *SERVICES):
+            answer = await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=60)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        watching = stub.Watch(health_pb2.HealthCheckRequest(), timeout=60)
+        assert (await watching.read()).status == health_pb2.HealthCheckResponse.SERVING
+        stopping = asyncio.create_task(doors.rpc_door.stop())
+        assert (await watching.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        watching.cancel()
+        await stopping
+
+
+@pytest.mark.parametrize("reflection", [True, False])
+async def test_what_is_served_is_told_where_it_is_asked_for(
+    lane: Lane, tmp_path: Path, policy: Policy, *, reflection: bool
+) -> None:
+    """With reflection the services are listed; without, that is unimplemented."""
+    async with open_doors(lane, tmp_path, policy, reflection=reflection) as doors:
+        stub = reflection_pb2_grpc.ServerReflectionStub(doors.rpc.channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        if reflection:
+            answers = [answer async for answer in stub.ServerReflectionInfo(iter([request]), timeout=60)]
+            told = {service.name for service in answers[0].list_services_response.service}
+            assert set(SERVICES) <= told
+        else:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                _ = [answer async for answer in stub.ServerReflectionInfo(iter([request]), timeout=60)]
+            assert refused.value.code() == Status.UNIMPLEMENTED
+
+
+async def test_runs_are_listed_as_over_http(doors: Open, echo: None) -> None:
+    """The same rows in the same order, filtered and paged; a principal sees its own."""
+    receipts = await doors.rpc.publish(*(event(f"l-{number}") for number in range(5)))
+    for receipt in receipts:
+        _ = [told async for told in doors.rpc.tail(receipt.run)]
+    headers = {"authorization": f"Bearer {KEY}"}
+    page = await doors.rpc.list(limit=3)
+    rest = await doors.rpc.list(limit=3, before=page.next_before)
+    rows = (await doors.http.ask("GET", "/runs", headers=headers)).json["runs"]
+
+    assert ([row.run for row in (*page.runs, *rest.runs)], page.complete) == ([row["run"] for row in rows], True)
+    assert {row["run"] for row in rows} == {receipt.run for receipt in receipts}
+    assert rest.HasField("next_before") is False
+    for row, same in zip((*page.runs, *rest.runs), rows, strict=True):
+        assert json_format.ParseDict(same, type(row)()) == row
+    assert [row.run for row in (await doors.rpc.list(run=receipts[2].run)).runs] == [receipts[2].run]
+    assert not (await doors.rpc.list(since={"seconds": 4_000_000_000})).runs
+    assert not (await doors.rpc.list(key=SLOW_KEY)).runs
+
+
+@pytest.mark.parametrize(("wanted", "field"), [({"state": "lost"}, "state"), ({"limit": 501}, "limit")])
+async def test_filter_that_is_none_is_refused(doors: Open, wanted: dict[str, Any], field: str) -> None:
+    """The details name the field."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await doors.rpc.list(**wanted)
+    found: dict[str, Any] = details(refused.value)
+    assert refused.value.code() == Status.INVALID_ARGUMENT
+    assert [violation.field for violation in found["BadRequest"].field_violations] == [field]
+
+
+async def test_calls_and_denials_are_counted(doors: Open) -> None:
+    """By service, status and principal; a stream counts when it ends."""
+    await doors.rpc.publish(event("k-1"))
+    for call in (doors.rpc.publish(event("k-2"), key=None), doors.rpc.publish(event("k-3", source="/slow/1"))):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call
+    with pytest.raises(grpc.aio.AioRpcError):
+        await doors.rpc.tail("no run!").read()
+
+    counted = doors.door.metrics
+    assert counted.requests == {
+        ("sealane.v1.Events/Publish", "OK", "ci"): 1,
+        ("sealane.v1.Events/Publish", "UNAUTHENTICATED", ""): 1,
+        ("sealane.v1.Events/Publish", "PERMISSION_DENIED", "ci"): 1,
+        ("sealane.v1.Progress/Tail", "INVALID_ARGUMENT", "ci"): 1,
+    }
+    assert counted.events == {("echo.requested", "ci"): 1}
+    assert counted.denials == {"token": 1, "source": 1}
+
+
+async def test_what_fails_inside_tells_nothing_of_it(
+    doors: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault of ours is in the log; the caller hears that there is one, and no more."""
+
+    async def fails(*_: object) -> None:
+        raise RuntimeError("canary")
+
+    monkeypatch.setattr(doors.door.events, "bring", fails)
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.rpc.publish(event("i-1"))
+    assert failed.value.code() == Status.INTERNAL
+    assert "canary" not in str(failed.value)
+    assert "canary" in caplog.text
