@@ -69,6 +69,10 @@ class FakeFeed:
         """Whether everything was acknowledged."""
         return not self._waiting and not self.held
 
+    async def look(self) -> str:
+        """See workers.ports.Feed."""
+        return "is in memory"
+
     async def start(self, take: Callable[[FeedMessage], None]) -> None:
         """See workers.ports.Feed."""
         assert not self.closed

@@ -20,7 +20,18 @@ def test_a_world_at_work_is_good(world: Up) -> None:
     findings = eventually(healthy, "a healthy world")
 
     areas = {str(finding["area"]) for finding in findings}
-    assert areas >= {"bus", "streams", "workers", "lines", "permissions", "images", "signing keys", "attestors"}
+    assert areas >= {
+        "bus",
+        "streams",
+        "workers",
+        "lines",
+        "permissions",
+        "images",
+        "signing keys",
+        "attestors",
+        "feeds",
+        "GitHub",
+    }
     assert all(finding["good"] for finding in findings)
 
 
@@ -32,6 +43,20 @@ def test_missing_workers_are_wrong(start: Start) -> None:
     assert asked.returncode == 1
     assert "sealane worker attest" in asked.stdout
     assert "WRONG" in asked.stdout
+
+
+def test_a_subscription_and_a_repository_that_are_not_there_are_wrong(world: Up) -> None:
+    """What the bridge and dispatch need is asked for as well, and named with what to do."""
+    subscription = f"projects/{world.endpoints['project']}/subscriptions/forgotten"
+    feeds = json.dumps([{"subscription": subscription, "mapping": "gcr"}])
+    rule = {"repository_id": 7, "paths": "onboarding/{tenant}/*.yaml", "event": "tenant.onboarded"}
+    github = json.dumps(world.endpoints["github_settings"] | {"rules": [rule]})
+    asked = sealane("doctor", "--json", "--data", str(world.data), SEALANE_FEEDS=feeds, SEALANE_GITHUB=github)
+
+    wrong = {str(one["subject"]): one for one in map(json.loads, asked.stdout.splitlines()) if not one["good"]}
+    assert set(wrong) == {subscription, "repository 7, refs/heads/main"}
+    assert "it does not exist: check its name" in wrong[subscription]["said"]
+    assert "install it there" in wrong["repository 7, refs/heads/main"]["said"]
 
 
 def test_a_rule_whose_key_is_not_there_is_wrong(world: Up) -> None:

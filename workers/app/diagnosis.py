@@ -19,9 +19,10 @@ from workers.bus.topology.streams import DEAD, topology
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.jetstream import JetStreamApi
 from workers.bus.wiring import Wiring
-from workers.failures import NotFound, SealaneError
+from workers.failures import Denied, NotFound, SealaneError
 from workers.gateway.health import WorkerState, examine
-from workers.ports import Attestations, Attestors, Images, SigningKeys
+from workers.ports import Attestations, Attestors, Deliveries, Feeds, Github, Images, SigningKeys
+from workers.ports.github import Repository
 from workers.settings import Settings
 
 _NOBODY = "sha256:" + "0" * 64
@@ -162,6 +163,12 @@ def _ports(clouds: Clouds, settings: Settings, wirings: dict[str, Wiring]) -> li
         asked.append(_ask("signing keys", key, _key(clouds, key)))
     for attestor in sorted({rule.attestor for rule in rules}) if Attestors in wanted else ():
         asked.append(_ask("attestors", attestor, _attestor(clouds, attestor)))
+    feeds = settings.feeds.subscriptions
+    asked += [_ask("feeds", one.subscription, _feed(clouds, one.subscription)) for one in feeds]
+    if settings.github.rules:
+        read = sorted({(rule.repository_id, rule.ref) for rule in settings.github.rules})
+        asked += [_ask("GitHub", f"repository {number}, {ref}", _ref(clouds, number, ref)) for number, ref in read]
+        asked.append(_ask("GitHub", "deliveries", _hook(clouds)))
     if not rules and SigningKeys in wanted:
         asked.append(_ask("signing", "SEALANE_SIGNING_RULES", _missing("no rule: nothing is signed")))
     return asked
@@ -192,6 +199,37 @@ def _registry(clouds: Clouds, host: str) -> Callable[[], Awaitable[str]]:
         except NotFound:
             return "answers, and our credentials are taken"
         return "answers"
+
+    return ask
+
+
+def _feed(clouds: Clouds, subscription: str) -> Callable[[], Awaitable[str]]:
+    async def ask() -> str:
+        feeds: Feeds = await clouds.port(Feeds)
+        try:
+            return await next(feed for feed in feeds if feed.subscription == subscription).look()
+        except Denied as error:
+            return f"may be pulled from, but not looked at: {error}"
+
+    return ask
+
+
+def _ref(clouds: Clouds, number: int, ref: str) -> Callable[[], Awaitable[str]]:
+    async def ask() -> str:
+        github: Github = await clouds.port(Github)
+        commit = await github.head(Repository(number), ref)
+        return f"is at {commit:.12}" if commit else "can be read, and has no such ref now"
+
+    return ask
+
+
+def _hook(clouds: Clouds) -> Callable[[], Awaitable[str]]:
+    async def ask() -> str:
+        deliveries: Deliveries = await clouds.port(Deliveries)
+        newest = await anext(deliveries.attempts(), None)
+        if newest is None:
+            return "can be listed; there is none yet"
+        return f"can be listed; the newest, of {newest.delivered_at:%Y-%m-%d %H:%M} UTC: {newest.status}"
 
     return ask
 

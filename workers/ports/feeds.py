@@ -50,6 +50,13 @@ class Feed(Protocol):
     def problem(self) -> str | None:
         """Why nothing comes now, in one sentence; None while it pulls, or was never started."""
 
+    async def look(self) -> str:
+        """Say in a few words how the subscription stands, without taking anything from it.
+
+        Raises NotFound when it is not there, Denied when it may not be looked at, which pulling does not need, Invalid
+        when nothing can be pulled from it, and Unavailable.
+        """
+
     async def start(self, take: Callable[[FeedMessage], None]) -> None:
         """Begin to pull. `take` is called in the running event loop, once for each message, and does not block.
 

@@ -9,13 +9,13 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from workers.adapters.google.errors import Errand, failure
 from workers.adapters.google.pubsub_connection import PubSubConnection
-from workers.failures import SealaneError
+from workers.failures import Invalid, SealaneError
 from workers.ports.feeds import FeedMessage
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 MOST = 1000
 MOST_BYTES = 64 << 20
 LEASE = 30
+_LOOK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,9 @@ class PubSubFeed:
             "roles/pubsub.subscriber",
             "check the subscription's name, and that it is pulled and not pushed",
         )
+        self._inspection = replace(
+            self._errand, doing="look at", permission="pubsub.subscriptions.get", role="roles/pubsub.viewer"
+        )
         self._pulling: asyncio.Task[None] | None = None
         self._pull: Pull | None = None
         self._ending: dict[Pull, asyncio.Task[None]] = {}
@@ -89,6 +93,23 @@ class PubSubFeed:
         if self._problem is None and self._is_away:
             return str(failure(self._errand, "UNAVAILABLE", "no connection can be made"))
         return self._problem
+
+    async def look(self) -> str:
+        """Ask how it stands. Raises Invalid when its topic is gone, or its messages are pushed to somebody else."""
+        client = await self._connection.open(lambda _: None)
+        try:
+            found = await asyncio.to_thread(
+                client.get_subscription, subscription=self._subscription, retry=None, timeout=_LOOK_SECONDS
+            )
+        except Exception as error:  # noqa: BLE001 - Google's failures have no other base
+            raise self._translated(error, self._inspection) from None
+        finally:
+            await asyncio.to_thread(client.close)
+        if found.topic == "_deleted-topic_":
+            raise Invalid(f"the topic of {self._subscription} was deleted, so nothing comes: make both anew")
+        if found.push_config.push_endpoint:
+            raise Invalid(f"{self._subscription} pushes its messages to somebody else: make one that is pulled")
+        return f"carries {found.topic}"
 
     async def start(self, take: Callable[[FeedMessage], None]) -> None:
         """Begin to pull; `take` gets the messages. Raises RuntimeError when it pulls already."""
@@ -175,7 +196,7 @@ class PubSubFeed:
             await self._freed.wait()
         await pull.close(self._patience.closing)
 
-    def _translated(self, reason: BaseException | None) -> SealaneError:
+    def _translated(self, reason: BaseException | None, errand: Errand | None = None) -> SealaneError:
         status = getattr(getattr(reason, "grpc_status_code", None), "name", "UNKNOWN")
         said = getattr(reason, "message", None) or str(reason or "the stream ended")
-        return failure(self._errand, status, str(said), getattr(reason, "details", None) or ())
+        return failure(errand or self._errand, status, str(said), getattr(reason, "details", None) or ())
