@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
+import nkeys
 import psutil
 import pytest
 
@@ -182,6 +183,27 @@ async def test_taken_port_and_wrong_policy_are_sentences(start: Start) -> None:
     assert f"the door cannot listen on 127.0.0.1:{port}: free that port, or set SEALANE_HTTP_PORT" in taken.said
     assert "SEALANE_PRINCIPALS: principals.0.api_keys.0" in wrong.said
     assert "slk_canary" not in wrong.said
+
+
+async def test_what_keeps_a_door_shut_is_named(start: Start, lane: Lane, tmp_path: Path) -> None:
+    """A bus that knows it not, an address that is not ours: a sentence each, instead of waiting in vain."""
+    seed = tmp_path / "stranger.seed"
+    seed.touch(0o600)
+    seed.write_bytes(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
+    stranger = await start(nats_seed=f"file://{seed}")
+    elsewhere = await start(http_host="192.0.2.1")
+
+    assert (await stranger.ended(), await elsewhere.ended()) == (1, 1)
+    assert f"NATS at {lane.url} refuses the identity 'gateway': check SEALANE_NATS_SEED" in stranger.said
+    assert "cannot listen on 192.0.2.1:0: " in elsewhere.said
+    assert "correct SEALANE_HTTP_HOST or SEALANE_HTTP_PORT" in elsewhere.said
+
+
+async def test_door_for_nobody_says_so(start: Start) -> None:
+    """An empty policy is fine, and hardly meant."""
+    gateway = await start(principals="")
+    await gateway.ready()
+    await until(lambda: "SEALANE_PRINCIPALS names no principal" in gateway.said, within=60)
 
 
 async def test_no_secret_shows_anywhere(

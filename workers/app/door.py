@@ -1,5 +1,6 @@
 """The door as a process opens it: `sealane gateway` by itself, `sealane up` beside the local world."""
 
+import errno
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -73,6 +74,8 @@ async def run_gateway(data: Path | None) -> None:
     async with open_door(settings, policy, reflection=joined is not None) as opened:
         where = ", ".join(f"{name} {place}" for name, place in opened.places)
         log.info("ready: the door for %d principals; %s", len(policy.principals), where)
+        if not policy.principals:
+            log.warning("nobody may bring events here: SEALANE_PRINCIPALS names no principal")
         await stop.wait()
         log.info("stopping: what is under way is answered")
     log.info("stopped: the door")
@@ -171,6 +174,9 @@ async def _listen(start: Callable[[int, str], Awaitable[int]], port: int, host: 
     try:
         return await start(port, host)
     except (OSError, RuntimeError) as error:
-        raise Unavailable(
-            f"the door cannot listen on {host}:{port}: free that port, or set SEALANE_{name}_PORT"
-        ) from error
+        what = f"the door cannot listen on {host}:{port}"
+        if isinstance(error, OSError) and error.errno != errno.EADDRINUSE:
+            owner = "METRICS" if name == "METRICS" else "HTTP"
+            reason = f"{error.strerror or error}: correct SEALANE_{owner}_HOST or SEALANE_{name}_PORT"
+            raise Unavailable(f"{what}: {reason}") from error
+        raise Unavailable(f"{what}: free that port, or set SEALANE_{name}_PORT") from error

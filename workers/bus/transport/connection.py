@@ -159,15 +159,23 @@ async def _first(
     try:
         await asyncio.wait_for(connecting, patience)
     except (TimeoutError, nats.errors.NoServersError, OSError) as error:
+        refused = "authorization" in str(client.last_error).lower()
         await _abandon(client)
+        if refused:
+            # The client tries that again for ever; it is no server that is away.
+            raise _refused(servers, identity) from None
         raise Unavailable(
             f"no NATS server answers at {servers}: is it running, and is SEALANE_NATS right? (`sealane up` starts one)"
         ) from error
     except nats.errors.Error as error:
         await _abandon(client)
         if "authorization" in str(error).lower():
-            raise Denied(f"NATS at {servers} refuses the identity {identity!r}: check SEALANE_NATS_SEED") from None
+            raise _refused(servers, identity) from None
         raise Unavailable(f"NATS at {servers}: {error}") from error
+
+
+def _refused(servers: str, identity: str) -> Denied:
+    return Denied(f"NATS at {servers} refuses the identity {identity!r}: check SEALANE_NATS_SEED")
 
 
 async def _abandon(client: Client) -> None:
