@@ -21,7 +21,7 @@ _GROUPS = (
     *("world", "local", "demo", "doctor"),
     *("publish", "follow", "dead", "line"),
     *("images", "attestation", "attestor", "rotation", "keys", "policy"),
-    *("roster", "worker", "gateway", "principals"),
+    *("roster", "worker", "gateway", "console", "principals"),
     *("streams", "schema", "settings"),
 )
 """The modules of `workers/commands` that register commands, in the order of `--help`; their neighbours only help."""

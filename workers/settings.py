@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from workers.console_settings import ConsoleSettings
 from workers.github_rules import GithubSettings
 from workers.registries import RegistryAccess
 from workers.retention import Retention
@@ -56,6 +57,9 @@ class Settings(BaseSettings):
     principals: str = ""
     """Who may publish what at the door: a JSON object, or the path of a JSON file that holds it. Nobody if left out;
     `workers/gateway/principals.py` describes every field."""
+    console: Annotated[ConsoleSettings | None, NoDecode] = None
+    """The console for people: where they open it and how they sign in: a JSON object, or the path of a JSON file that
+    holds it. Left out, there is none, but in the local world. `workers/console_settings.py` describes every field."""
     github: Annotated[GithubSettings, NoDecode] = GithubSettings()
     """GitHub: the webhook's secrets, the App, and which files mean which events: a JSON object, or the path of a JSON
     file that holds it. `workers/github_rules.py` describes every field."""

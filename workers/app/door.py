@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 from workers.adapters.key_sets import fetch_key_set
 from workers.adapters.secrets import read_secret
 from workers.app.connecting import open_bus
+from workers.app.console import PERSON, console_at_home, open_console
 from workers.app.environment import joined_world
 from workers.app.health import HealthServer
 from workers.app.logs import configure_logs
@@ -67,7 +68,7 @@ async def run_gateway(data: Path | None) -> None:
             policy = policy_of(settings)
         else:
             policy = local_policy(settings, *joined)
-            settings = at_home(settings, joined[0].kept_ports())
+            settings = console_at_home(at_home(settings, joined[0].kept_ports()), joined[0])
         await unless_stopped(stop, wait_for_connection(settings, GATEWAY))
     except StoppedEarly:
         return
@@ -102,11 +103,13 @@ def at_home(settings: Settings, ports: Mapping[str, int]) -> Settings:
 
 
 def _newcomer(world: WorldFolder, types: tuple[str, ...]) -> Principal:
-    """Return whoever may read the folder: it may bring whatever comes through a door, and see all runs."""
+    """Return whoever may read the folder: it may bring whatever comes through a door, see all, and act."""
     key = world.api_key()
     conceal(key)
     grants = tuple(Grant(type=event_type) for event_type in types)
-    return Principal(name="local", api_keys=(hash_of(key),), may_publish=grants, may_see=(Sight(),), rate=6000)
+    return Principal(
+        name=PERSON, api_keys=(hash_of(key),), may_publish=grants, may_see=(Sight(),), may_act=True, rate=6000
+    )
 
 
 def certificates_of(settings: Settings) -> Certificates | None:
@@ -131,7 +134,8 @@ async def open_door(settings: Settings, policy: Policy, *, reflection: bool = Fa
         stack.push_async_callback(connection.close)
         github = Keyring(settings.github.secrets, read_secret)
         grace = settings.grace.total_seconds()
-        door = Door(connection, policy, fetch_key_set, github=github, grace=grace)
+        console = await stack.enter_async_context(open_console(settings))
+        door = Door(connection, policy, fetch_key_set, github=github, console=console, grace=grace)
         metrics = await _open_metrics(settings, connection, door, stack)
         port = await _listen(door.start, settings.http_port, settings.http_host, "HTTP")
         stack.push_async_callback(door.stop)

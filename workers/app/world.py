@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from workers.app.connecting import open_bus
+from workers.app.console import console_at_home
 from workers.app.door import DOOR_PORTS, at_home, local_policy, open_door
 from workers.app.environment import overlay, world_environment
 from workers.app.local_github import describe_github, greet_door, local_github
@@ -153,7 +154,9 @@ class World:
 
     async def _open_door(self, settings: Settings, ports: dict[str, int]) -> None:
         policy = local_policy(settings, self.folder, self.endpoints)
-        await self._stack.enter_async_context(open_door(at_home(settings, ports), policy, reflection=True))
+        await self._stack.enter_async_context(
+            open_door(console_at_home(at_home(settings, ports), self.folder), policy, reflection=True)
+        )
 
     async def _start_workers(self) -> None:
         command = (sys.executable, "-m", "workers", "worker", *sorted(all_wirings()), "--data", str(self.folder.root))

@@ -60,6 +60,7 @@ async def _up(data: Path | None, *, with_workers: bool, with_door: bool, announc
 
 def describe(world: "World") -> None:
     """Print where everything is."""
+    from workers.app.console import link_to
     from workers.commands.output import write_table
 
     endpoints, names = world.endpoints, world.names
@@ -87,4 +88,6 @@ def describe(world: "World") -> None:
     }
     write_table(["what", "where"], where.items(), empty="")
     folder = shlex.quote(str(world.folder.root))
+    typer.echo(f"console: {link_to(world.folder, endpoints['http'])}")
+    typer.echo("         (this link signs you in once; `sealane console` prints another)")
     typer.echo(f'ready. For your shell: eval "$(sealane local env --data {folder})"; Ctrl-C stops everything.')

@@ -66,6 +66,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin to wait for a head, unless there are too many of us."""
         super().connection_made(transport)
+        # Whatever handlers the process has: an address may hold a ticket, and no log does.
+        self.access_log = False
         self.transport = cast("asyncio.Transport", _Gathered(transport, self.loop))
         if len(self.connections) > MOST_CONNECTIONS:
             sentence = "too many connections are open: send it again in a moment"
