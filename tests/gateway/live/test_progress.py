@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import aiohttp
@@ -9,6 +10,7 @@ import pytest
 
 from tests.bus.lane import Lane
 from tests.gateway.conftest import KEY, SLOW_KEY, Caller, open_door
+from workers.gateway.live import progress
 from workers.gateway.principals import Policy
 
 Event = dict[str, str]
@@ -70,13 +72,21 @@ async def test_what_is_no_place_is_refused(caller: Caller, place: str) -> None:
     assert (answer.status, answer.json["attribute"]) == (400, "Last-Event-ID")
 
 
-async def test_a_run_of_somebody_else_cannot_be_followed(caller: Caller, echo: None) -> None:
-    """It is as unknown as one that is none; nobody at all is told to say who it is."""
+async def test_a_run_of_somebody_else_cannot_be_followed(
+    caller: Caller, echo: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is as unknown as one that is none, and told as late; nobody at all is told to say who it is."""
+    monkeypatch.setattr(progress, "_FIRST_WORD", 0.5)
     run = (await caller.echo("p-3")).json["run"]
     await follow(caller, run)
     for key, status in ((SLOW_KEY, 404), (None, 401)):
         headers = {"authorization": f"Bearer {key}"} if key else {}
         assert (await caller.ask("GET", f"/progress/{run}", headers=headers)).status == status
+    for name in (run, "unknown"):
+        begun = time.monotonic()
+        answer = await caller.ask("GET", f"/progress/{name}", headers={"authorization": f"Bearer {SLOW_KEY}"})
+        assert answer.status == 404
+        assert time.monotonic() - begun >= 0.5
 
 
 async def test_a_door_that_closes_ends_its_streams_at_once(

@@ -143,7 +143,7 @@ def wanted_of(parameters: Mapping[str, str | int]) -> Wanted:
 
 def _after(request: Request) -> int | None:
     text = request.headers.get("last-event-id")
-    if text is None:
+    if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 18):  # noqa: PLR2004 - longer is no sequence
         raise Problem(

@@ -5,6 +5,7 @@ whichever replica of the door is asked; a `gap` is told where something may be m
 ends, and who comes back with its id gets 204, which ends a browser's tries.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -12,9 +13,9 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from workers.bus.doors.fanout import Fanout, said_of
+from workers.bus.doors.fanout import Fanout
 from workers.bus.doors.index import Index
-from workers.bus.doors.runs import Consumers
+from workers.bus.doors.runs import Consumers, Run
 from workers.bus.transport.connection import Connection
 from workers.failures import SealaneError
 from workers.gateway.live.listing import ListDoor
@@ -22,7 +23,7 @@ from workers.gateway.live.tale import COMPLETED, Place, Tale
 from workers.gateway.live.wire import EventStream
 from workers.gateway.principals import Principal
 from workers.gateway.problems import Problem, shown
-from workers.gateway.runs import RUN, RunsDoor
+from workers.gateway.runs import RunsDoor
 from workers.gateway.tokens import Bearer
 
 PLACE_PATTERN = rf"^([0-9]{{1,18}})({COMPLETED})?$"
@@ -72,21 +73,29 @@ class LiveDoor:
     async def tale(self, principal: Principal, name: str, place: Place) -> Tale | None:
         """Return what a principal shall be told of a run, None when it has all of it. Raises Problem: 400, 404, 503."""
         try:
-            if RUN.fullmatch(name):
-                await self._heard(name)
-            run = await self.runs.seen(principal, name)
+            run = await self._seen(principal, name)
         except SealaneError as error:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS) from None
         if place.completed and run.complete and run.last_sequence <= place.after:
             return None
         return Tale(self._connection, self.fanout, run.id, self._consumers, place)
 
-    async def _heard(self, name: str) -> None:
-        """Wait a moment for the first word about a run: whoever has just brought an event comes at once."""
+    async def _seen(self, principal: Principal, name: str) -> Run:
+        """Return the run. What is not to be seen is waited for a moment: who has just brought an event comes at once.
+
+        How long a stranger waits says nothing: it is the same whether there is such a run or not.
+        """
+        deadline = asyncio.get_running_loop().time() + _FIRST_WORD
         with self.fanout.watch(name) as watch:
-            async for _ in said_of(self._connection, name):
-                return
-            await watch.next(_FIRST_WORD)
+            while True:
+                watch.caught_up()
+                try:
+                    return await self.runs.seen(principal, name)
+                except Problem as problem:
+                    patience = deadline - asyncio.get_running_loop().time()
+                    if problem.status != HTTPStatus.NOT_FOUND or patience <= 0 or watch.closed:
+                        raise
+                await watch.next(patience)
 
 
 def _place(request: Request) -> Place:
