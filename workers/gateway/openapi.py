@@ -7,6 +7,7 @@ from pydantic.json_schema import models_json_schema
 from schemas.catalogue import CATALOGUE, example_of
 from schemas.envelope import MAX_ATTRIBUTE, STRUCTURED_CONTENT_TYPE
 from schemas.identity import ID_PATTERN
+from workers.gateway.live.listing import Wanted
 from workers.gateway.live.progress import PLACE_PATTERN
 from workers.gateway.live.wire import MEDIA_TYPE as EVENTS_MEDIA_TYPE
 from workers.gateway.principals import Principal
@@ -50,6 +51,7 @@ def document(principal: Principal) -> dict[str, Any]:
         "paths": {
             "/events": {"post": _post(types)},
             "/openapi.json": {"get": _get("This document.", public=False)},
+            "/runs": {"get": _runs()},
             "/runs/{run}": {"get": _run()},
             "/progress/{run}": {"get": _progress()},
             "/webhooks/github": webhooks.path_item({"$ref": f"{_REF}Problem"}),
@@ -92,6 +94,24 @@ def _post(types: list[str]) -> dict[str, Any]:
         }
         | problems,
     }
+
+
+def _runs() -> dict[str, Any]:
+    operation = _get(
+        "Runs that you may see, newest word first; live by Server-Sent Events, if asked for.", public=False
+    )
+    fields = Wanted.model_json_schema()["properties"].items()
+    operation["parameters"] = [
+        {"name": name, "in": "query", "required": False, "schema": next(iter(schema.get("anyOf", [schema])))}
+        for name, schema in fields
+    ]
+    found = {"type": "object", "required": ["runs", "complete"]}
+    told = {"application/json": {"schema": found}, EVENTS_MEDIA_TYPE: {}}
+    next_page = {"Link": {"description": 'The next page (rel="next").', "schema": {"type": "string"}}}
+    operation["responses"]["200"] = {"description": "A page of them.", "content": told, "headers": next_page}
+    problem = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
+    operation["responses"]["400"] = {"description": "There is no such filter, or it cannot be so.", "content": problem}
+    return operation
 
 
 def _run() -> dict[str, Any]:
