@@ -40,6 +40,18 @@ def test_deployment_opens_the_door_with_its_identity() -> None:
     ]
 
 
+def test_grpc_is_never_plain_text_in_a_cluster() -> None:
+    """The certificate, its key and the clients' root come from one Secret that is mounted."""
+    pod = documents("deploy/kubernetes/gateway.yaml")["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    given = environment(container)
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+
+    for name in ("CERTIFICATE", "KEY", "CLIENT_CA"):
+        folder = given[f"SEALANE_GRPC_{name}"].removeprefix("file://").rpartition("/")[0]
+        assert folder in mounted
+
+
 def test_metrics_are_not_served_to_the_outside() -> None:
     """Neither the Service nor Cloud Run names the port of the metrics."""
     service = documents("deploy/kubernetes/gateway.yaml")["Service"]["spec"]["ports"]
