@@ -33,7 +33,7 @@ run: $(STAMP)  ## Start the world in a box and play the stories; stays until Ctr
 	@PATH="$(BIN):$$PATH" $(BIN)/sealane demo $(if $(ONCE),--once) --data "$(DATA)"
 
 test: $(STAMP) system  ## Run all tests; each skipped one is printed with its reason (CI=true: a skip is a failure).
-	@$(PYTEST) -n 2 --dist loadfile --ignore=tests/bench $(ARGS)
+	@$(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/bench $(ARGS)
 
 check: $(STAMP)  ## Run the static checks: format, lint, types, floors, spelling.
 	$(BIN)/ruff format --check .

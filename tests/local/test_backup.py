@@ -245,6 +245,22 @@ def test_killed_around_the_exchange_it_is_whole(tmp_path: Path, spoiled: str, wh
     assert inspect(old).leftovers == ()
 
 
+def test_what_was_killed_while_it_removed_or_began_is_swept_away(tmp_path: Path) -> None:
+    """Neither a folder of which half is gone stays, nor one in which nothing is yet, not even its lock."""
+    root = world(tmp_path / "root")
+    (tmp_path / ".root.begun.next").mkdir()
+    restore(io.BytesIO(archived(root)), root, replace=True)
+    assert beside(root) == []
+    spoiled = "import pathlib; pathlib.Path.unlink = lambda *_, **__: os.kill(os.getpid(), 9)"
+    with _restoring(root, spoiled) as process:
+        process.communicate(archived(root), timeout=DEADLINE)
+
+    assert process.returncode == -signal.SIGKILL
+    assert len(beside(root)) == 1
+    restore(io.BytesIO(archived(root)), root, replace=True)
+    assert beside(root) == []
+
+
 def test_restore_that_is_at_work_is_not_swept_away(tmp_path: Path) -> None:
     """What somebody gathers beside the folder is no leftover while that process lives."""
     old, new = world(tmp_path / "old"), world(tmp_path / "new")

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import nats
+import psutil
 import pytest
 
+from tests.bus.lane import until
 from workers.local.nats import NatsServer, NatsServerError
 
 
@@ -75,6 +77,8 @@ async def test_a_paused_server_answers_nobody_until_it_is_resumed(tmp_path: Path
     """SIGSTOP keeps connections open and silent; SIGCONT brings the answer."""
     async with NatsServer(tmp_path) as server:
         server.pause()
+        # Every thread stops by itself, a moment after the signal.
+        await until(lambda: psutil.Process(server.pid).status() == psutil.STATUS_STOPPED, what="it stands still")
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.readline(), 0.5)

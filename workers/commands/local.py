@@ -58,7 +58,10 @@ def job(
     environment: Annotated[str | None, typer.Option(help="The environment that the job names.")] = None,
     data: DATA = None,
 ) -> None:
-    """Give this shell what a job on GitHub Actions has: who it is, and the right to ask for a token (OIDC)."""
+    """Give this shell what a job on GitHub Actions has.
+
+    Who it is, and the right to ask for a token (OIDC) that says so.
+    """
     from workers.app.local_repository import job_environment
 
     named = {"repository": repository, "ref": ref, "event_name": event, "environment": environment}

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from workers.local.folder import FolderError
@@ -31,16 +31,37 @@ def beside(root: Path) -> Iterator[Path]:
     fresh = root.with_name(f".{root.name}.{secrets.token_hex(4)}.next")
     try:
         root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh.mkdir(mode=0o700)
+        lock = _made(fresh)
     except OSError as error:
         raise FolderError(f"{root.parent} must be writable, to replace {root} at once ({error.strerror})") from error
-    lock = os.open(fresh / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
     try:
         yield fresh
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        with suppress(OSError):
+            _remove(fresh)
         os.close(lock)
+
+
+def _made(folder: Path) -> int:
+    """Make a folder with a lock in it, and hold that."""
+    while True:
+        folder.mkdir(mode=0o700)
+        # Whoever sweeps takes an empty folder for a leftover: then it is made once more.
+        with suppress(FileNotFoundError):
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return lock
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, its lock last: killed in between, what is left is still known for a leftover."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != _LOCK:
+            path.unlink()
+    (folder / _LOCK).unlink(missing_ok=True)
+    folder.rmdir()
 
 
 def leftovers(root: Path) -> Iterator[Path]:
@@ -48,6 +69,10 @@ def leftovers(root: Path) -> Iterator[Path]:
     for path in root.parent.glob(f".{root.name}.*.next"):
         try:
             lock = os.open(path / _LOCK, os.O_RDWR)
+        except FileNotFoundError:
+            if not any(path.iterdir()):
+                yield path
+            continue
         except OSError:
             continue
         try:
@@ -63,7 +88,7 @@ def leftovers(root: Path) -> Iterator[Path]:
 def sweep(root: Path) -> None:
     """Remove what processes left beside `root` that were killed."""
     for path in leftovers(root):
-        shutil.rmtree(path)
+        _remove(path)
 
 
 def _explained(root: Path, number: int) -> FolderError:
