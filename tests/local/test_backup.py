@@ -251,7 +251,10 @@ def test_what_was_killed_while_it_removed_or_began_is_swept_away(tmp_path: Path)
     (tmp_path / ".root.begun.next").mkdir()
     restore(io.BytesIO(archived(root)), root, replace=True)
     assert beside(root) == []
-    spoiled = "import pathlib; pathlib.Path.unlink = lambda *_, **__: os.kill(os.getpid(), 9)"
+    spoiled = (
+        "remove = replacement.shutil.rmtree\n"
+        "replacement.shutil.rmtree = lambda path: (remove(path), os.kill(os.getpid(), 9))"
+    )
     with _restoring(root, spoiled) as process:
         process.communicate(archived(root), timeout=DEADLINE)
 
