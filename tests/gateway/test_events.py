@@ -84,6 +84,8 @@ async def test_same_identity_with_other_content_is_a_conflict(lane: Lane, caller
     assert (answer.status, answer.json["attribute"]) == (409, "id")
     assert "its content differs" in answer.json["detail"]
     assert (batch.status, [one["id"] for one in batch.json["not_stored"]]) == (409, ["same"])
+    twice = await caller.send(json.dumps([record("twice", "a"), record("twice", "b")]), content_type=BATCH)
+    assert (twice.status, [one["index"] for one in twice.json["not_stored"]]) == (409, [1])
 
 
 WRONG = {
@@ -101,6 +103,7 @@ WRONG = {
     "deep nesting": ({}, "[" * 200_000, 400, {}),
     "nesting in a field": ({}, '{"message": ' + "[" * 5000 + "]" * 5000 + "}", 400, {}),
     "form": ({"content_type": "application/x-www-form-urlencoded"}, "a=b", 415, {"attribute": "content-type"}),
+    "packed": ({"content_encoding": "gzip"}, "{}", 415, {"attribute": "content-encoding"}),
     "charset": ({"content_type": "application/json; charset=utf-16"}, "{}", 415, {"attribute": "content-type"}),
 }
 

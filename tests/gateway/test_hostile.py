@@ -171,3 +171,17 @@ async def test_method_that_a_path_does_not_have_is_said_in_words(caller: Caller)
         assert (answer.status, answer.headers["content-type"]) == (405, MEDIA_TYPE)
         assert allowed in answer.headers["allow"]
         assert allowed in answer.json["detail"]
+
+
+async def test_content_type_has_one_meaning(lane: Lane, caller: Caller) -> None:
+    """Which of two would count is nobody's to guess: another program on the way may guess otherwise."""
+    body, where = b'{"message": "m"}', urlsplit(caller.url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in attributes("two-types").items()]
+    lines += ["host: x", f"authorization: Bearer {KEY}", "content-type: text/plain", f"content-length: {len(body)}"]
+    writer.write("\r\n".join(["POST /events HTTP/1.1", *lines, "", ""]).encode() + body)
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 30)
+    writer.close()
+
+    assert b" 415 " in answer
+    assert await lane.count("EVENTS") == 0

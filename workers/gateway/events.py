@@ -253,16 +253,14 @@ def _receipts(
 ) -> list[dict[str, str]]:
     """Say what became of each; nothing in it differs when the same is sent again. Raises Problem."""
     receipts = [_receipt(entry) for entry in entries]
-    failures = [
-        (receipt, out) for receipt, out in zip(receipts, outcomes, strict=True) if isinstance(out, SealaneError)
-    ]
+    failures = [(index, out) for index, out in enumerate(outcomes) if isinstance(out, SealaneError)]
     if not failures:
         return receipts
     # What passes by itself is said first: the batch is sent again as it is, and what is stored stays stored once.
     _, failure = next(((one, out) for one, out in failures if isinstance(out, TemporaryError)), failures[0])
     members: dict[str, Any] = {}
     if batch:
-        members["not_stored"] = [receipt | {"detail": str(out)} for receipt, out in failures]
+        members["not_stored"] = [{"index": index} | receipts[index] | {"detail": str(out)} for index, out in failures]
     if isinstance(failure, Mismatch):
         raise Problem(HTTPStatus.CONFLICT, str(failure), attribute="id", **members)
     log.warning("an event was not stored: %s", failure)

@@ -186,6 +186,6 @@ def _problem() -> dict[str, Any]:
     schema = _texts("type", "title", "detail", "status")
     named = {name: {"type": "string"} for name in ("attribute", "field", "claim")}
     places = {"status": {"type": "integer"}, "index": {"type": "integer", "minimum": 0}}
-    schema["description"] = "RFC 9457; `index` is the place in a batch."
-    schema["properties"] |= named | places
+    schema["description"] = "RFC 9457; `index` is the place in a batch, `not_stored` what of it was not taken."
+    schema["properties"] |= named | places | {"not_stored": {"type": "array", "items": {"type": "object"}}}
     return schema

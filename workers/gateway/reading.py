@@ -51,7 +51,18 @@ class Delivery:
 
 def media_type(request: Request) -> str:
     """Return the media type of a request that can be read. Raises Problem (415)."""
-    return _media_type(request.headers.get("content-type") or "application/octet-stream")
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.lower() != "identity":
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"the body is packed ({shown(coding)}): send it as it is, without Content-Encoding",
+            headers={"accept-encoding": "identity"},
+            attribute="content-encoding",
+        )
+    given = request.headers.getlist("content-type")
+    if len(given) > 1:
+        raise _unsupported("the header Content-Type is there twice: send it once", "content-type")
+    return _media_type(given[0] if given else "application/octet-stream")
 
 
 @lru_cache(maxsize=64)
