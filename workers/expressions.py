@@ -109,6 +109,13 @@ def compiled(text: str) -> Expression:
     return evaluate
 
 
+@cache
+def names_read(text: str) -> frozenset[str]:
+    """Return the names that an expression reads of the value itself. Raises ExpressionError when it cannot be read."""
+    compiled(text)
+    return frozenset(_names(parser.Parser().parse(text).parsed))
+
+
 def holds(result: Any) -> bool:
     """Whether a result counts as true: not null, false, or an empty string, array or object."""
     return not (result is None or result is False or (result in ("", [], {}) and not isinstance(result, int)))
@@ -135,12 +142,28 @@ def _calls(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from _calls(child)
 
 
+_ON_THE_FIRST = frozenset(
+    {"subexpression", "index_expression", "pipe", "projection", "value_projection", "filter_projection", "flatten"}
+)
+"""Nodes whose first child is evaluated on what they are evaluated on, and the others on what that gives."""
+
+
+def _names(node: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the fields that a syntax tree reads of the value that it is evaluated on."""
+    if node["type"] == "field":
+        yield node["value"]
+    if node["type"] == "expref":
+        return
+    children = node.get("children", ())
+    for child in children[:1] if node["type"] in _ON_THE_FIRST else children:
+        yield from _names(child)
+
+
 def _misuse(call: Mapping[str, Any]) -> str | None:
     """Say what is wrong with a call, as far as that is known before there is a value."""
     name, arguments = call["value"], call["children"]
     if name not in _OURS:
-        known = name in _FUNCTIONS.FUNCTION_TABLE
-        return None if known else f"calls {name}(), a function that neither JMESPath nor sealane has"
+        return _misuse_of_a_standard(name, len(arguments))
     if len(arguments) != _ARGUMENTS:
         return f"calls {name}() with {len(arguments)} arguments: it takes two"
     if name in _WITH_PATTERN and arguments[1]["type"] == "literal":
@@ -149,6 +172,17 @@ def _misuse(call: Mapping[str, Any]) -> str | None:
         except (re.error, TypeError) as error:
             return f"gives {name}() what is no regular expression: {error}"
     return None
+
+
+def _misuse_of_a_standard(name: str, given: int) -> str | None:
+    entry = _FUNCTIONS.FUNCTION_TABLE.get(name)
+    if entry is None:
+        return f"calls {name}(), a function that neither JMESPath nor sealane has"
+    signature = entry["signature"]
+    is_open = bool(signature) and bool(signature[-1].get("variadic"))
+    if given == len(signature) or (is_open and given > len(signature)):
+        return None
+    return f"calls {name}() with {given} arguments: it takes {'at least ' if is_open else ''}{len(signature)}"
 
 
 def _function(node: Any) -> Expression:

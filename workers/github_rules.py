@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from schemas.certificates import CertificateExpiring
 from schemas.github import Login, Number
@@ -24,7 +24,6 @@ SETTING = "SEALANE_GITHUB"
 """The environment variable that holds all of this, as JSON or as the path of a JSON file."""
 
 Change = Literal["added", "modified", "removed"]
-Reference = Annotated[str, StringConstraints(pattern=r"^(?:env|file|gcp-secret|vault)://.+$")]
 Declared = TenantOnboarded | TenantOffboarded | CertificateExpiring
 DECLARED: Mapping[str, type[Declared]] = {
     event.event_type: event for event in (TenantOnboarded, TenantOffboarded, CertificateExpiring)
@@ -34,7 +33,22 @@ _FILLED = frozenset({"tenant", "certificate"})
 """Fields that the names of a pattern fill; a push itself fills the others."""
 _PLACE = re.compile(r"\{([a-z][a-z_]{0,30})\}")
 _FIELD = re.compile(r"[A-Za-z0-9._/-]*")
-_REF = r"^refs/(?:heads|tags)/[A-Za-z0-9._*@+-]+(?:/[A-Za-z0-9._*@+-]+)*$"
+_REF = r"refs/(?:heads|tags)/[A-Za-z0-9._*@+-]+(?:/[A-Za-z0-9._*@+-]+)*"
+
+
+def _reference(text: str) -> str:
+    if not text.partition("://")[2] or text.partition("://")[0] not in {"env", "file", "gcp-secret", "vault"}:
+        raise ValueError("is no secret reference: write file://PATH or env://NAME, never the secret itself")
+    return text
+
+
+def _ref(text: str) -> str:
+    if not re.fullmatch(_REF, text):
+        raise ValueError("is no ref: write refs/heads/BRANCH or refs/tags/TAG, with `*` for anything within a segment")
+    return text
+
+
+Reference = Annotated[str, AfterValidator(_reference)]
 AppId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.]{1,64}$")]
 _SETTINGS = ConfigDict(
     strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
@@ -48,9 +62,7 @@ class PathRule(BaseModel):
 
     repository_id: Annotated[Number, Field(examples=[186853002])]
     """GitHub's number of the repository: a name can be taken by somebody else."""
-    ref: Annotated[str, StringConstraints(pattern=_REF, max_length=255), Field(examples=["refs/heads/main"])] = (
-        "refs/heads/main"
-    )
+    ref: Annotated[str, Field(max_length=255, examples=["refs/heads/main"]), AfterValidator(_ref)] = "refs/heads/main"
     """The branch or tag; `*` is anything within a segment."""
     paths: Annotated[
         str, StringConstraints(min_length=1, max_length=512), Field(examples=["onboarding/{tenant}/*.yaml"])

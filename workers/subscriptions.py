@@ -33,18 +33,25 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from schemas.catalogue import CATALOGUE
 from schemas.events import Event
 from schemas.feeds import SUBSCRIPTION_PATTERN
 
+READ = ("data", "attributes", "messageId", "publishTime", "orderingKey", "subscription")
+"""What an expression may read of a message."""
 _MODEL = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 def _readable(text: str) -> str:
-    from workers.expressions import compiled  # noqa: PLC0415 - only where somebody wrote a mapping
+    from workers.expressions import names_read  # noqa: PLC0415 - only where somebody wrote a mapping
 
-    compiled(text)
+    if unknown := sorted(names_read(text) - set(READ)):
+        raise ValueError(
+            f"{text!r} reads {unknown[0]!r}, which no message has: begin with one of {', '.join(READ)}, and"
+            " write texts in single quotes"
+        )
     return text
 
 
@@ -96,6 +103,13 @@ class Mapping(BaseModel):
     """How the body is read."""
     cases: Annotated[tuple[Case, ...], Field(strict=False, min_length=1, max_length=100)]
     """The cases, in order."""
+
+    @model_validator(mode="after")
+    def _all_reached(self) -> Self:
+        always = [number for number, case in enumerate(self.cases, start=1) if case.when is None]
+        if always and always[0] < len(self.cases):
+            raise ValueError(f"case {always[0]} has no `when`, so no case after it is ever tried: put it last")
+        return self
 
 
 class Subscription(BaseModel):
@@ -169,7 +183,25 @@ def _subscription(number: int, item: Any) -> Subscription:
     try:
         return Subscription.model_validate(item)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "entry"
-        said = str(first["msg"]).removeprefix("Value error, ")
-        raise ValueError(f"feed {number}, field {field!r}: {said}") from None
+        raise ValueError(f"feed {number}{_said(error.errors(include_url=False, include_input=False)[0])}") from None
+
+
+def _said(first: ErrorDetails) -> str:
+    """Return where it is, counted from one as people do, and what is wrong there."""
+    # Which of the two kinds of mapping is meant is pydantic's word, which nobody wrote.
+    place = [part for part in first["loc"] if part not in {"own", "built-in", "cases"}]
+    words = [f"case {part + 1}" if isinstance(part, int) else f"field {part!r}" for part in place]
+    return ", ".join(["", *words]) + ": " + _sentence(first)
+
+
+def _sentence(first: ErrorDetails) -> str:
+    kind, text = first["type"], str(first["msg"]).removeprefix("Value error, ")
+    words = {
+        "missing": "is missing",
+        "extra_forbidden": "there is no such field",
+        "string_pattern_mismatch": "is no subscription: write projects/PROJECT/subscriptions/NAME",
+        "model_type": "is no JSON object",
+        "dict_type": "is no JSON object",
+        "too_short": "is empty: list one at least",
+    }
+    return words.get(kind, text)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 
-from workers.expressions import ExpressionError, compiled, holds
+from workers.expressions import ExpressionError, compiled, holds, names_read
 
 NAMES = st.sampled_from(["a", "b", "c"])
 LITERALS = st.sampled_from(["'x'", "`1`", "`0`", "`true`", "`false`", "`null`", "`[]`", "`{}`", "`1.5`", "''"])
@@ -105,3 +105,20 @@ def test_a_function_refuses_what_is_no_text(text: str) -> None:
 def test_what_holds_is_what_jmespath_calls_true(value: Any, expected: bool) -> None:  # noqa: FBT001 - a table
     """Only null, false and what is empty does not hold; the number 0 does."""
     assert holds(value) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("data.a == 'x' && attributes.b", {"data", "attributes"}),
+        ("data[?a == 'x'].b | [0]", {"data"}),
+        ("data.{one: two, three: four}", {"data"}),
+        ("{one: data.two, three: [four, `5`]}", {"data", "four"}),
+        ("sort_by(data.a, &b)[*].c", {"data"}),
+        ("join('', [data.*.x, @])", {"data"}),
+        ("data.a.b[].c[0].d | e", {"data"}),
+    ],
+)
+def test_the_names_that_an_expression_reads_are_known(text: str, names: set[str]) -> None:
+    """Only those of the value itself, not those of what is found in it."""
+    assert names_read(text) == names

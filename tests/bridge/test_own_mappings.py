@@ -89,18 +89,31 @@ def test_a_message_of_an_unlisted_subscription_says_where_to_list_it() -> None:
 @pytest.mark.parametrize(
     ("mapping", "wrong"),
     [
-        ("gcp", "mapping"),
-        ({"cases": []}, "cases"),
+        ("gcp", "feed 1, field 'mapping': Input should be 'gcr'"),
+        ({"cases": []}, "feed 1, field 'mapping': is empty"),
+        ([], "feed 1, field 'mapping': is no JSON object"),
+        (
+            {"cases": [{"ignore": "x", "if": "data"}]},
+            "feed 1, field 'mapping', case 1, field 'if': there is no such field",
+        ),
+        ({"cases": [{"ignore": "x"}, {"ignore": "y"}]}, "case 1 has no `when`, so no case after it is ever tried"),
+        (
+            {"cases": [{"when": "dta.a == 'x'", "ignore": "x"}]},
+            "case 1, field 'when': .*reads 'dta', which no message has",
+        ),
+        ({"cases": [{"when": 'data.a == "x"', "ignore": "x"}]}, "reads 'x'.*write texts in single quotes"),
+        ({"cases": [{"when": "length()", "ignore": "x"}]}, r"calls length\(\) with 0 arguments: it takes 1"),
+        ({"cases": [{"when": "not_null()", "ignore": "x"}]}, "it takes at least 1"),
         ({"cases": [{"emit": "image.pushed", "ignore": "both"}]}, "either `emit`, an event, or `ignore`"),
-        ({"cases": [{"when": "a"}]}, "either `emit`, an event, or `ignore`"),
-        ({"cases": [{"ignore": "x", "fields": {"image": "a"}}]}, "has no `fields`"),
+        ({"cases": [{"when": "data.a"}]}, "either `emit`, an event, or `ignore`"),
+        ({"cases": [{"ignore": "x", "fields": {"image": "data"}}]}, "has no `fields`"),
         ({"cases": [{"emit": "image.attested"}]}, "emit"),
-        ({"cases": [{"when": "a ==", "ignore": "x"}]}, "no JMESPath expression"),
+        ({"cases": [{"when": "data ==", "ignore": "x"}]}, "no JMESPath expression"),
         ({"cases": [{"when": "guess(a)", "ignore": "x"}]}, r"guess\(\), a function that neither"),
         ({"cases": [{"when": "before(a)", "ignore": "x"}]}, "it takes two"),
         ({"cases": [{"when": "matches(a, '(')", "ignore": "x"}]}, "regular expression"),
-        ({"cases": [{"emit": "image.pushed", "fields": {"imgae": "a"}}]}, "imgae"),
-        ({"cases": [{"emit": "image.pushed", "fields": {"digest": "a"}}]}, "needs the field 'image'"),
+        ({"cases": [{"emit": "image.pushed", "fields": {"imgae": "data"}}]}, "imgae"),
+        ({"cases": [{"emit": "image.pushed", "fields": {"digest": "data"}}]}, "needs the field 'image'"),
     ],
 )
 def test_a_mapping_that_cannot_work_is_refused_when_it_is_read(mapping: Any, wrong: str) -> None:
