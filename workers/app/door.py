@@ -19,6 +19,7 @@ from workers.app.health import HealthServer
 from workers.app.logs import configure_logs
 from workers.app.stopping import StoppedEarly, stop_on_signals, unless_stopped
 from workers.app.waiting import wait_for_connection, wait_for_world
+from workers.bus.engine.collector import settle
 from workers.bus.rooms import all_wirings
 from workers.bus.topology.permissions import GATEWAY, doors
 from workers.bus.transport.connection import Connection
@@ -73,6 +74,7 @@ async def run_gateway(data: Path | None) -> None:
     except StoppedEarly:
         return
     async with open_door(settings, policy, reflection=joined is not None) as opened:
+        settle()
         where = ", ".join(f"{name} {place}" for name, place in opened.places)
         log.info("ready: the door for %d principals; %s", len(policy.principals), where)
         if not policy.principals:
