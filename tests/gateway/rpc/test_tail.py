@@ -125,6 +125,25 @@ async def test_cancel_and_deadline_free_everything(lane: Lane, doors: Open) -> N
     await until(lambda: fanout.watches == before and not doors.rpc_door.telling)
 
 
+async def test_one_stream_too_many_is_told_so(lane: Lane, tmp_path: Path, policy: Policy) -> None:
+    """What one process holds is bounded; when somebody goes there is a place again."""
+    async with open_doors(lane, tmp_path, policy, most=3) as doors:
+        (receipt,) = await doors.rpc.publish(event("t-9"))
+        await say_started(lane, receipt.run)
+        calls = [doors.rpc.tail(receipt.run) for _ in range(3)]
+        for call in calls:
+            assert (await call.read()).id == "1"
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await doors.rpc.tail(receipt.run).read()
+        assert refused.value.code() == Status.RESOURCE_EXHAUSTED
+        calls[0].cancel()
+        await until(lambda: doors.rpc_door.telling == 2)
+        last = doors.rpc.tail(receipt.run)
+        assert (await last.read()).id == "1"
+        for call in (*calls, last):
+            call.cancel()
+
+
 async def test_a_door_that_closes_ends_its_streams_at_once_with_a_resume_token(
     lane: Lane, tmp_path: Path, policy: Policy, doors: Open
 ) -> None:

@@ -53,7 +53,7 @@ class RpcDoor:
 
     `certificates`: without them it speaks plain text. `reflection`: whether it tells what it serves. `grace`: the
     seconds that calls which are under way have at the end. `stuck`: those after which a follower that reads nothing is
-    cut off.
+    cut off. `most`: the calls that are answered at a time; one more is told RESOURCE_EXHAUSTED.
     """
 
     def __init__(
@@ -65,12 +65,14 @@ class RpcDoor:
         reflection: bool = False,
         grace: float = PATIENCE + 1,
         stuck: float = STUCK,
+        most: int = MOST_CONNECTIONS,
     ) -> None:
         self._connection = connection
         self._door = door
         self._certificates = certificates
         self._reflection = reflection
         self._grace = grace
+        self._most = most
         calls = Calls(door.events, door.metrics)
         self._publishing = EventsService(calls, door.events)
         self._telling = ProgressService(calls, door.live, stuck=stuck)
@@ -91,7 +93,7 @@ class RpcDoor:
                 f"the door over gRPC would speak plain text on {host}, where others listen: name its certificate"
                 " (SEALANE_GRPC_CERTIFICATE, SEALANE_GRPC_KEY), or turn it off (SEALANE_GRPC_PORT=-1)"
             )
-        server = grpc.aio.server(options=self._options(), maximum_concurrent_rpcs=MOST_CONNECTIONS)
+        server = grpc.aio.server(options=self._options(), maximum_concurrent_rpcs=self._most)
         self._serve(server)
         if self._certificates is None:
             port = server.add_insecure_port(f"{host}:{port}")
