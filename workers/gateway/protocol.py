@@ -20,22 +20,31 @@ MOST_CONNECTIONS = 4096
 """Connections that are open at a time, most of them of people who follow runs; one more is told to come again."""
 WHOLE = "sealane.whole"
 """Where in an ASGI scope it stands that the whole request is here."""
+MOST_GATHERED = 64 * 1024
+"""Bytes that wait for the end of a turn of the loop."""
 _CROWDED_SECONDS = 1.0
 
 
 class _Gathered:
-    """A transport that writes what one turn of the loop brings in one go: a head and its body are one packet."""
+    """A transport that writes what one turn of the loop brings in one go: a head and its body are one packet.
+
+    What is much is written at once, so that the transport below can say that the client does not take it.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._pieces: list[bytes] = []
+        self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Write it when this turn ends."""
+        """Write it when this turn ends, or when it is much."""
         if not self._pieces:
             self._loop.call_soon(self._flush)
         self._pieces.append(data)
+        self._size += len(data)
+        if self._size >= MOST_GATHERED:
+            self._flush()
 
     def close(self) -> None:
         """Close once all is written."""
@@ -50,6 +59,7 @@ class _Gathered:
         if self._pieces:
             self._transport.write(b"".join(self._pieces))
             self._pieces.clear()
+            self._size = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -15,6 +16,8 @@ RETRY = b"retry: 1000\n\n"
 """Milliseconds after which a browser comes back."""
 _STUCK = 30.0
 """Seconds after which a client that reads nothing is cut off: it goes on where it was, if it comes back."""
+_TURN = 0.01
+"""Seconds for which one follower may be told something before it is the turn of all others."""
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 """No proxy may store or gather what is told."""
 
@@ -53,8 +56,13 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         await _send(send, RETRY)
         async with aclosing(self._told) as told:
+            begun = time.monotonic()
             async for one in told:
                 await _send(send, frame(one))
+                if time.monotonic() - begun > _TURN:
+                    # Neither reading what is kept in memory nor writing to a client that takes it ever waits.
+                    await asyncio.sleep(0)
+                    begun = time.monotonic()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
