@@ -69,8 +69,9 @@ async def elsewhere(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
-    sentence = f"nothing is at {shown(request.url.path)}: GET /openapi.json tells what this door has"
+    # Its path is not repeated: somebody may have put a token into it.
+    sentence = "nothing is at this path: GET /openapi.json tells what this door has"
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = headers.get("Allow", "another method")
-        sentence = f"{shown(request.url.path)} is not asked with {shown(request.method)}: send {allowed}"
+        sentence = f"this path is not asked with {shown(request.method)}: send {allowed}"
     return Problem(status, sentence, headers=headers).response()
