@@ -37,6 +37,17 @@ class Provider(BaseModel):
     """Secret reference to what the provider gave with it."""
 
 
+class Proxy(BaseModel):
+    """A proxy that signs its word (JWT) about who comes, as Google's Identity-Aware Proxy does."""
+
+    model_config = _SETTINGS
+
+    header: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")] = "x-goog-iap-jwt-assertion"
+    """The header that holds it, in lower case."""
+    issuer: str
+    """Name of the issuer in SEALANE_PRINCIPALS, with its keys and `audience`: its principals come so."""
+
+
 class ConsoleSettings(BaseModel):
     """The console; left out, there is none."""
 
@@ -50,9 +61,8 @@ class ConsoleSettings(BaseModel):
     """How long somebody stays signed in, in seconds or ISO 8601."""
     providers: tuple[Provider, ...] = ()
     """Who may say who a person is."""
-    proxy_header: str | None = None
-    """The header in which an identity-aware proxy sends its signed word (JWT) about who comes, as
-    `x-goog-iap-jwt-assertion`; its issuer, keys and audience are an issuer of SEALANE_PRINCIPALS."""
+    proxy: Proxy | None = None
+    """The identity-aware proxy that stands before the console and says who comes."""
 
     @model_validator(mode="before")
     @classmethod

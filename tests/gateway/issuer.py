@@ -27,6 +27,7 @@ class LocalIssuer:
         """Listen."""
         application = web.Application()
         application.router.add_get("/.well-known/jwks", self._key_set)
+        application.add_routes(self.routes())
         self._runner = web.AppRunner(application)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -40,6 +41,10 @@ class LocalIssuer:
         """Close."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what is served besides the key set."""
+        return []
 
     def claims(self, **changed: Any) -> dict[str, Any]:
         """Return the claims of a job on the main branch of acme/shop; None leaves one out."""

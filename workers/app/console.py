@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from workers.adapters.secrets import read_secret
+from workers.adapters.sign_in import Providers
 from workers.app.connecting import open_bus
 from workers.app.environment import world_folder
 from workers.app.shell import running
@@ -36,7 +37,7 @@ async def open_console(settings: Settings) -> AsyncIterator[ConsoleKit | None]:
     secret = await read_secret(wanted.secret)
     operator = await open_bus(settings, OPERATOR)
     try:
-        yield ConsoleKit(wanted, secret, operator)
+        yield ConsoleKit(wanted, secret, Providers(read_secret), operator)
     finally:
         await operator.close()
 

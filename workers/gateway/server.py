@@ -22,7 +22,7 @@ from workers.bus.transport.publisher import Publisher
 from workers.gateway.console.kit import ConsoleKit
 from workers.gateway.events import PATIENCE, EventsDoor
 from workers.gateway.health import Readiness
-from workers.gateway.keysets import FetchKeys
+from workers.gateway.keysets import FetchKeys, KeySets
 from workers.gateway.live.progress import LiveDoor
 from workers.gateway.metrics import DoorMetrics, Measured
 from workers.gateway.patience import Patience
@@ -30,6 +30,7 @@ from workers.gateway.principals import Policy
 from workers.gateway.problems import elsewhere
 from workers.gateway.protocol import BoundedProtocol
 from workers.gateway.runs import RunsDoor
+from workers.gateway.tokens import Tokens
 from workers.gateway.viewers import PATH as TICKETS_PATH
 from workers.gateway.viewers import TicketsDoor, Viewers
 from workers.gateway.webhooks.github import PATH as GITHUB_PATH
@@ -118,7 +119,8 @@ class Door:
         runs = RunsDoor(connection, viewers.caller, consumers_of)
         self.live = LiveDoor(connection, runs, viewers.caller, consumers_of)
         more = [Route(TICKETS_PATH, TicketsDoor(self._ledger, runs, self.events.caller).post, methods=["POST"])]
-        self._console = _console(console, connection, policy, self._ledger, runs, self.live)
+        tokens = Tokens(policy, KeySets(fetch_keys))
+        self._console = _console(console, connection, policy, self._ledger, runs, self.live, tokens)
         if self._console is not None:
             viewers.sessions = self._console
             more += self._console.routes

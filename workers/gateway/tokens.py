@@ -49,7 +49,7 @@ class Tokens:
             claims = await self._proven(token, issuer, header)
             if issuer.kind == "google" and claims.get("email_verified") is not True:
                 claims.pop("email", None)
-            return Bearer(self._principal(issuer, claims), claims)
+            return Bearer(self.principal_of(issuer, claims), claims)
         except Problem as problem:
             problem.evidence = told(said)
             raise
@@ -94,7 +94,8 @@ class Tokens:
             raise unauthenticated(sentence, claim=claim) from None
         return claims
 
-    def _principal(self, issuer: Issuer, claims: Mapping[str, Any]) -> Principal:
+    def principal_of(self, issuer: Issuer, claims: Mapping[str, Any]) -> Principal:
+        """Return the first principal of an issuer whose claims all match. Raises Problem (403)."""
         nearest: list[str] | None = None
         for principal in self._policy.bearers(issuer):
             missed = [

@@ -16,6 +16,8 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.bus.lane import Lane
 from workers.adapters.key_sets import fetch_key_set
+from workers.adapters.secrets import read_secret
+from workers.adapters.sign_in import Providers
 from workers.bus.topology.identities import read_seed
 from workers.bus.transport.connection import connect
 from workers.console_settings import ConsoleSettings
@@ -70,7 +72,7 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    lane: Lane, folder: Path, policy: Policy, *, port: int = 0, **settings: Any
+    lane: Lane, folder: Path, policy: Policy, *, port: int = 0, github: dict[str, str] | None = None, **settings: Any
 ) -> AsyncIterator[House]:
     """Open a door with a console while the block runs."""
     async with AsyncExitStack() as stack:
@@ -80,7 +82,8 @@ async def open_house(
             connections.append(await connect(lane.url, identity=identity, seed=seed, first_wait=30))
             stack.push_async_callback(connections[-1].close)
         known = ConsoleSettings.model_validate({"secret": "env://NOWHERE"} | settings)
-        door = Door(connections[0], policy, fetch_key_set, console=ConsoleKit(known, SECRET, connections[1]))
+        kit = ConsoleKit(known, SECRET, Providers(read_secret, github=github), connections[1])
+        door = Door(connections[0], policy, fetch_key_set, console=kit)
         found = await door.start(port)
         stack.push_async_callback(door.stop)
         yield House(f"http://127.0.0.1:{found}", door, known)

@@ -16,6 +16,8 @@ from workers.gateway.console.kit import ConsoleKit
 from workers.gateway.console.lanes import WorkerPages
 from workers.gateway.console.letters import LetterPages
 from workers.gateway.console.pace import Pace
+from workers.gateway.console.providers import ProvidersDoor
+from workers.gateway.console.proxy import ProxyDoor
 from workers.gateway.console.rendering import problem_page, static
 from workers.gateway.console.runs import RunPages
 from workers.gateway.console.seal import Seal
@@ -25,6 +27,7 @@ from workers.gateway.live.progress import LiveDoor
 from workers.gateway.principals import Policy, Principal
 from workers.gateway.problems import Problem
 from workers.gateway.runs import RunsDoor
+from workers.gateway.tokens import Tokens
 
 
 class Console:
@@ -38,11 +41,14 @@ class Console:
         ledger: Ledger,
         runs: RunsDoor,
         live: LiveDoor,
+        tokens: Tokens,
     ) -> None:
         settings = kit.settings
         address, seal = Address(settings.url), Seal(kit.secret)
         sessions = Sessions(seal, policy, address, settings.session)
-        self._sign_in = SignIn(seal, sessions, address, ledger)
+        providers = ProvidersDoor(settings.providers, kit.ask, seal, policy, tokens, address)
+        proxy = ProxyDoor(settings.proxy, policy, tokens) if settings.proxy else None
+        self._sign_in = SignIn(seal, sessions, address, ledger, providers, proxy)
         self._publisher = Publisher(kit.operator)
         self._pace = Pace(live.fanout)
         attention = Attention(connection, kit.operator)
@@ -80,6 +86,8 @@ def _routes(guard: Guard, sign_in: SignIn, runs: RunPages, letters: LetterPages,
         Route("/console/workers/{worker}/{act}", closed(lanes.ask)),
         Route("/console/workers/{worker}/{act}", closed(lanes.act), methods=post),
         Route("/console/login", guard.open(sign_in.login)),
+        Route("/console/login/{provider}", guard.open(sign_in.begin)),
+        Route("/console/login/{provider}/callback", guard.open(sign_in.finish)),
         Route("/console/logout", closed(sign_in.logout), methods=post),
         Route("/console/static/{name}", static),
         Route("/console/{rest:path}", closed(_nowhere)),

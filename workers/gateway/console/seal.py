@@ -1,5 +1,6 @@
 """What the console hands out and must know again: signed, expiring, good for one purpose (JWT, RFC 7519, HS256)."""
 
+import hmac
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -29,6 +30,10 @@ class Seal:
 
         known = {"aud": purpose, "exp": self._clock() + lifetime.total_seconds()}
         return jwt.encode({**claims, **known}, self._key, algorithm=_ALGORITHM)
+
+    def word(self, purpose: str, text: str) -> str:
+        """Return a word that only who has the key can say of a text (HMAC, RFC 2104)."""
+        return hmac.new(self._key.encode(), f"{purpose}\0{text}".encode(), "sha256").hexdigest()
 
     def opened(self, purpose: str, text: str) -> dict[str, Any] | None:
         """Return the claims, or None when they are not ours, for something else, or too old."""

@@ -1,5 +1,6 @@
 """How somebody signs in: by a link that is good once, with a provider, or through a proxy that vouches for them."""
 
+import logging
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,13 +13,17 @@ from schemas.identity import digest_of
 from workers.bus.claims.ledger import Ledger
 from workers.gateway.console.forms import form_of
 from workers.gateway.console.guard import LOGIN, own_place
+from workers.gateway.console.providers import ProvidersDoor
+from workers.gateway.console.proxy import ProxyDoor
 from workers.gateway.console.rendering import HEADERS, page
 from workers.gateway.console.seal import Seal
 from workers.gateway.console.sessions import Address, Session, Sessions
 from workers.gateway.problems import unauthenticated
+from workers.terminal import safe
 
 LINK_LIFETIME = timedelta(hours=12)
 """How long a printed link waits to be opened."""
+log = logging.getLogger(__name__)
 _LINK = "link"
 
 
@@ -31,15 +36,41 @@ def sign_in_link(door: str, key: str, principal: str) -> str:
 class SignIn:
     """Signs people in and out. What a link was used for, all replicas know together."""
 
-    def __init__(self, seal: Seal, sessions: Sessions, address: Address, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        seal: Seal,
+        sessions: Sessions,
+        address: Address,
+        ledger: Ledger,
+        providers: ProvidersDoor,
+        proxy: ProxyDoor | None = None,
+    ) -> None:
         self._seal = seal
+        self._providers = providers
+        self._proxy = proxy
         self._sessions = sessions
         self._address = address
         self._ledger = ledger
 
     async def who(self, request: Request) -> Session | None:
-        """Return the session of a request."""
+        """Return the session of a request. Raises Problem (401, 403) when a proxy's word is none."""
+        if self._proxy is not None:
+            principal = await self._proxy.principal(request)
+            return self._sessions.vouched(principal) if principal else None
         return self._sessions.of(request)
+
+    async def begin(self, request: Request) -> Response:
+        """Answer GET /console/login/{provider}."""
+        return await self._providers.begin(request)
+
+    async def finish(self, request: Request) -> Response:
+        """Answer GET /console/login/{provider}/callback."""
+        principal, place = await self._providers.finish(request)
+        answer = RedirectResponse(place, HTTPStatus.SEE_OTHER, HEADERS)
+        self._providers.forget(request, answer)
+        self._sessions.open(request, answer, principal)
+        log.info("%s signed in with %s", safe(principal.name), request.path_params["provider"])
+        return answer
 
     async def login(self, request: Request) -> Response:
         """Answer GET /console/login: by its token, or say how one signs in."""
@@ -53,9 +84,9 @@ class SignIn:
             None,
             status=HTTPStatus.UNAUTHORIZED,
             place=place,
-            providers=(),
-            links=True,
-            proxied=False,
+            providers=self._providers.names,
+            links=not self._address.secure,
+            proxied=self._proxy is not None,
         )
 
     async def logout(self, request: Request, session: Session) -> Response:
