@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from functools import lru_cache
 from http import HTTPStatus
 
 from google.protobuf import json_format
@@ -82,8 +83,12 @@ class ProgressService(progress_pb2_grpc.ProgressServicer):
             raise _broken_off(f"nothing was read for {self._stuck:g} s", told.id) from None
 
 
+@lru_cache(maxsize=16)
 def message_of(told: Told) -> progress_pb2.TailResponse | None:
-    """Return what is told as a message, or None: that the line is open is said by the transport."""
+    """Return what is told as a message, or None: that the line is open is said by the transport.
+
+    What is told to many is made once, so nobody changes it.
+    """
     if told.kind == "heartbeat":
         return None
     message = progress_pb2.TailResponse(id=told.id or "")
