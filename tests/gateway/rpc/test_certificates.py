@@ -1,5 +1,6 @@
 """TLS over gRPC: principals who prove themselves by certificate, and certificates renewed under open streams."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ from workers.adapters.secrets import read_secret
 from workers.failures import Invalid
 from workers.gateway.callers import hash_of
 from workers.gateway.certificates import names_of
-from workers.gateway.principals import Policy
+from workers.gateway.explanation import explain
+from workers.gateway.principals import Policy, read_policy
 from workers.gateway.rpc.certificates import CertificateFiles, Certificates
 
 Status = grpc.StatusCode
@@ -195,3 +197,28 @@ async def test_plain_text_stays_at_home(lane: Lane, tmp_path: Path, policy: Poli
         for host in ("0.0.0.0", "192.0.2.1", "door.example.com"):  # noqa: S104 - it shall be refused
             with pytest.raises(Invalid, match="plain text"):
                 await doors.rpc_door.start(0, host)
+
+
+def test_policy_says_certificates_in_words() -> None:
+    """`sealane principals check` names them; a principal may have a key besides."""
+    found = policy_for(shop=f"uri:{SHOP}").principals[1].model_copy(update={"api_keys": (hash_of(KEY),)})
+    (told,) = explain(Policy(principals=(found,)))
+    assert told.proof == f"an API key, or a client certificate for uri:{SHOP}"
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ([f"uri:{SHOP}"], "is there twice"),
+        (["CN=shop"], "certificates"),
+        (["spki:sha256:abc"], "certificates"),
+        (["uri:"], "certificates"),
+        ([], "proves itself by"),
+    ],
+)
+def test_certificate_that_tells_nobody_apart_is_refused(names: list[str], sentence: str) -> None:
+    """One name for two, a common name, half a hash, nothing at all."""
+    other = {"name": "other", "certificates": names, "may_publish": []}
+    known = policy_for(shop=f"uri:{SHOP}").model_dump()["principals"]
+    with pytest.raises(Invalid, match=sentence):
+        read_policy(json.dumps({"principals": [*known, other]}))
