@@ -5,9 +5,10 @@ from pathlib import Path
 
 from tests.journeys.conftest import Up, eventually
 from tests.journeys.github import REPOSITORY, WorldGithub
+from tests.journeys.notified import is_attested
+from workers.local.registry import build_image, push, write_layout
 
 TENANT = "onboarding/globex/tenant.yaml"
-DIGEST = f"sha256:{'5e' * 32}"
 
 
 def test_pushed_file_onboards_a_tenant_and_its_removal_lets_it_go(world: Up, tmp_path: Path) -> None:
@@ -26,16 +27,21 @@ def test_pushed_file_onboards_a_tenant_and_its_removal_lets_it_go(world: Up, tmp
     assert {one["status"] for one in github.deliveries("push")} == {"OK"}
 
 
-def test_published_package_is_a_pushed_image(world: Up) -> None:
-    """GitHub's event becomes the fact that starts the lane, with the digest."""
+def test_published_package_is_attested(world: Up, tmp_path: Path) -> None:
+    """GitHub's event becomes the fact that starts the lane; the local packages are in the local registry."""
     github = WorldGithub(world)
+    image = build_image([{"etc/motd": b"a package"}])
+    reference = f"{world.endpoints['registry']}/acme/shop/web:1.0"
+    password = Path(world.endpoints["token"]).read_text()
+    push(write_layout(tmp_path, image, tag="1.0"), reference, username="oauth2accesstoken", password=password)
     token = github.names.personal_token.read_text().strip()
-    package = {"repository": REPOSITORY, "name": "shop/web", "tag": "1.0", "digest": DIGEST}
+    package = {"repository": REPOSITORY, "name": "shop/web", "tag": "1.0", "digest": image.digest}
     assert github.call("/_local/packages", token, package) == 202
-    pushed = github.until("image.pushed", digest=DIGEST)
+    pushed = github.until("image.pushed", digest=image.digest)
 
-    assert pushed.body["image"].startswith("ghcr.io/acme/shop/web")
+    assert pushed.body["image"] == reference
     assert pushed.headers["ce-actor"] == "github/local"
+    eventually(lambda: is_attested(world, image.digest), "an attestation of the package")
 
 
 def test_what_failed_while_the_door_was_away_comes_by_redelivery(start: Callable[..., Up], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ WEBHOOK = "/webhooks/github"
 _TENANTS = "onboarding/{tenant}/*.yaml"
 
 
-def describe_github(folder: WorldFolder, port: int) -> dict[str, Any]:
+def describe_github(folder: WorldFolder, port: int, registry: str) -> dict[str, Any]:
     """Return its endpoint, and the settings (SEALANE_GITHUB) of whoever joins the world."""
     names, url = seeded(folder.root / "github"), f"http://127.0.0.1:{port}"
     rule = {"repository_id": names.repository_id, "ref": "refs/heads/main", "paths": _TENANTS}
@@ -26,13 +26,14 @@ def describe_github(folder: WorldFolder, port: int) -> dict[str, Any]:
             {**rule, "changes": ["removed"], "event": "tenant.offboarded"},
         ],
         "package_owners": [{"owner": names.owner, "owner_id": names.owner_id}],
+        "package_hosts": [registry],
     }
     return {"github": url, "github_settings": settings}
 
 
-def local_github(folder: WorldFolder) -> Github:
-    """Return the GitHub of a folder, to be started."""
-    return Github(folder.root / "github")
+def local_github(folder: WorldFolder, registry: str) -> Github:
+    """Return the GitHub of a folder, to be started; its container packages are in the local registry."""
+    return Github(folder.root / "github", registry=registry)
 
 
 async def greet_door(github: Github, endpoints: Mapping[str, Any]) -> None:

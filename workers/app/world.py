@@ -25,6 +25,7 @@ from workers.failures import Unavailable
 from workers.local.announcing import Announcer
 from workers.local.children import Child
 from workers.local.folder import FolderError, WorldFolder
+from workers.local.github import Github
 from workers.local.google import GoogleServices, ServedRegistry
 from workers.local.nats import NatsServer, NatsServerError
 from workers.local.oidc import OidcIssuers
@@ -61,7 +62,6 @@ class World:
         self._with_workers = with_workers
         self._with_door = with_door
         self._announces = announces
-        self._github = local_github(folder)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -96,11 +96,12 @@ class World:
         self.endpoints = self._describe(ports, server.url)
         settings = overlay(Settings(), self.folder, self.endpoints)
         await self._provision(settings)
-        await self._start_clouds(ports, token)
+        github = local_github(self.folder, self.endpoints["registry"])
+        await self._start_clouds(ports, token, github)
         door_login(self.folder, self.endpoints["http"])
         if self._with_door:
             await self._open_door(settings, ports)
-        await greet_door(self._github, self.endpoints)
+        await greet_door(github, self.endpoints)
         self.folder.publish(self.endpoints)
         if self._with_workers:
             await self._start_workers()
@@ -125,7 +126,7 @@ class World:
             if outcome.word == "refused":
                 log.warning("not applied to the bus: %s", outcome.drift.sentence)
 
-    async def _start_clouds(self, ports: dict[str, int], token: str) -> None:
+    async def _start_clouds(self, ports: dict[str, int], token: str, github: Github) -> None:
         try:
             files = self.folder.root / "registry"
             served = ServedRegistry(files, self.endpoints["registry"], self.names.location)
@@ -138,8 +139,8 @@ class World:
             issuers = OidcIssuers(self.folder.root / "oidc", token=token)
             await issuers.start(ports["oidc"])
             self._stack.push_async_callback(issuers.stop)
-            await self._github.start(ports["github"])
-            self._stack.push_async_callback(self._github.stop)
+            await github.start(ports["github"])
+            self._stack.push_async_callback(github.stop)
         except (OSError, RuntimeError) as error:
             raise Unavailable(f"the local clouds did not start: {error}") from error
         self.names = await seed(ports["google_rest"], token, self.project)
@@ -181,7 +182,7 @@ class World:
             "google_grpc": f"127.0.0.1:{ports['google_grpc']}",
             "registry": registry,
             "oidc": f"http://127.0.0.1:{ports['oidc']}",
-            **describe_github(self.folder, ports["github"]),
+            **describe_github(self.folder, ports["github"], registry),
             "registry_user": REGISTRY_USER,
             "project": self.project,
             "location": names.location,

@@ -19,10 +19,11 @@ _PERSON = re.compile(r"(?P<name>.*?)\s*<(?P<email>[^>]*)>.*", re.DOTALL)
 
 
 class Documents:
-    """Makes JSON whose links lead to `url`, where this server is."""
+    """Makes JSON whose links lead to `url`, where this server is; `registry` is that of its container packages."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, registry: str) -> None:
         self.url = url
+        self.registry = registry
 
     def account(self, account: Account) -> dict[str, Any]:
         """Return a user, a bot or an organization."""

@@ -49,7 +49,7 @@ def _package(
             "about_url": "https://docs.github.com/packages",
             "name": "GitHub CONTAINER registry",
             "type": "CONTAINER",
-            "url": f"https://ghcr.io/{owner.login.lower()}",
+            "url": f"https://{documents.registry}/{owner.login.lower()}",
             "vendor": "GitHub Inc",
         },
     }
@@ -60,7 +60,7 @@ def _version(
 ) -> dict[str, Any]:
     number, name, tag, digest = image
     sender, at = published
-    path = f"ghcr.io/{repository.owner.login.lower()}/{name}"
+    path = f"{documents.registry}/{repository.owner.login.lower()}/{name}"
     return {
         "id": number,
         "version": digest,

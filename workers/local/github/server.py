@@ -34,8 +34,9 @@ _LARGEST_BODY = 40 << 20
 class Github:
     """A GitHub below one folder, on plain HTTP at 127.0.0.1: the REST API, git and webhooks on one port.
 
-    `data`: its folder, created where missing; one running GitHub per folder. `clock`: Unix seconds.
-    `patience`: seconds in which the receiver of a webhook must have answered. `hourly`: requests of one caller.
+    `data`: its folder, created where missing; one running GitHub per folder. `clock`: Unix seconds. `registry`:
+    HOST[:PORT] of its container packages. `patience`: seconds in which the receiver of a webhook must have answered.
+    `hourly`: requests of one caller.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Github:
         data: Path,
         *,
         faults: Faults | None = None,
+        registry: str = "ghcr.io",
         clock: Callable[[], float] = time.time,
         patience: float = PATIENCE,
         hourly: int = 5000,
@@ -53,6 +55,7 @@ class Github:
         self._clock = clock
         self._patience = patience
         self._hourly = hourly
+        self._registry = registry
         self._database: sqlite3.Connection | None = None
         self._runner: web.AppRunner | None = None
         self._parts: tuple[Directory, Deliveries, Events] | None = None
@@ -119,7 +122,7 @@ class Github:
         directory, repositories = Directory(database, self._clock), Repositories(self._data / "repositories")
         seed(self.names, directory, repositories)
         deliveries = Deliveries(database, directory, self._clock, patience=self._patience)
-        documents = Documents("")
+        documents = Documents("", self._registry)
         events = Events(directory, repositories, documents, deliveries)
         token = self.names.personal_token.read_text().strip()
         credentials = Credentials(database, directory, self._clock, personal_token=token, user=USER)
