@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -106,6 +107,15 @@ async def test_one_connection_too_many_is_told_to_come_again(caller: Caller, mon
 
     assert (status, headers["retry-after"]) == (503, "1")
     assert (await caller.echo("after")).status == 202
+
+
+async def test_connections_leave_files_for_the_bus(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where few files may be open, fewer connections are: the door does not come to its end with them."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2, 2))
+    async with connected(caller), connected(caller) as (reader, _):
+        status, _, headers = await to_the_end(reader)
+
+    assert (status, headers["retry-after"]) == (503, "1")
 
 
 @pytest.mark.parametrize("sent", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"\r\n\r\nhello\r\n\r\n"])

@@ -17,6 +17,7 @@ from workers.app.console import PERSON, console_at_home, open_console
 from workers.app.environment import joined_world
 from workers.app.health import HealthServer
 from workers.app.logs import configure_logs
+from workers.app.open_files import allow_open_files
 from workers.app.stopping import StoppedEarly, stop_on_signals, unless_stopped
 from workers.app.waiting import wait_for_connection, wait_for_world
 from workers.bus.engine.collector import settle
@@ -28,6 +29,7 @@ from workers.gateway.callers import hash_of
 from workers.gateway.health import examine
 from workers.gateway.page import render
 from workers.gateway.principals import Grant, Policy, Principal, Sight, read_policy
+from workers.gateway.protocol import MOST_CONNECTIONS
 from workers.gateway.rpc.certificates import CertificateFiles, Certificates
 from workers.gateway.rpc.server import RpcDoor
 from workers.gateway.server import Door
@@ -131,6 +133,7 @@ async def open_door(settings: Settings, policy: Policy, *, reflection: bool = Fa
     `reflection`: whether it tells over gRPC what it serves. Raises Unavailable when a port is taken, Invalid when TLS
     is not as it must be, and what `open_bus` raises.
     """
+    allow_open_files(2 * MOST_CONNECTIONS)
     async with AsyncExitStack() as stack:
         connection = await open_bus(settings, GATEWAY)
         stack.push_async_callback(connection.close)

@@ -5,6 +5,7 @@ it: size, time and the number of connections are bounded here.
 """
 
 import asyncio
+import resource
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -79,7 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
         # Whatever handlers the process has: an address may hold a ticket, and no log does.
         self.access_log = False
         self.transport = cast("asyncio.Transport", _Gathered(transport, self.loop))
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > _most_connections():
             sentence = "too many connections are open: send it again in a moment"
             self._end(Problem(HTTPStatus.SERVICE_UNAVAILABLE, sentence, after=_CROWDED_SECONDS))
             return
@@ -152,6 +153,12 @@ class BoundedProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             self.transport.write(_raw(problem))
         self.transport.close()
+
+
+def _most_connections() -> int:
+    """Return how many may be open: files have to be left for the bus, for issuers, and for those who are refused."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if allowed == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, allowed * 3 // 4)
 
 
 def _too_large() -> Problem:
