@@ -102,10 +102,10 @@ class Followers:
         url = f"{up.endpoints['http']}/progress/{run}?after={after}"
         return self._begin(up, ["curl", "-sN", "-H", f"@{headers}", url])
 
-    def by_grpcurl(self, up: Up, run: str, after: str = "") -> Following:
+    def by_grpcurl(self, up: Up, run: str, after: str = "", *more: str) -> Following:
         """Follow over gRPC."""
         wanted = json.dumps({"run": run, "after": after})
-        return self._begin(up, command("-d", wanted, up.endpoints["grpc"], "sealane.v1.Progress/Tail"))
+        return self._begin(up, command(*more, "-d", wanted, up.endpoints["grpc"], "sealane.v1.Progress/Tail"))
 
     def _begin(self, up: Up, arguments: list[str]) -> Following:
         self.all.append(Following(up, self._folder / f"heard-{len(self.all)}", arguments))
@@ -214,6 +214,22 @@ async def test_half_by_curl_half_by_grpcurl_while_the_door_is_killed(start: Star
         heard += last.ends()
     assert gateway.stop() == 0, gateway.said
     assert heard == [*map(str, range(1, 41)), "40-completed"]
+
+
+async def test_door_that_is_told_to_stop_says_where_to_go_on(start: Start, followers: Followers) -> None:
+    """On SIGTERM an open stream ends at once, with the id in its trailers, and the process long before its grace."""
+    up = start("up", "--no-workers", "--no-door").ready()
+    gateway = start("gateway", SEALANE_GRACE="600")
+    gateway.says("ready: the door")
+    brought = json.dumps({"events": [EVENT | {"text_data": '{"message": "hello"}'}]})
+    receipt = json.loads(ask(up, "-d", brought, up.endpoints["grpc"], "sealane.v1.Events/Publish"))["receipts"][0]
+    async with playing(up, receipt) as player:
+        await player.say(3)
+        following = followers.by_grpcurl(up, receipt["run"], "", "-v")
+        eventually(lambda: '"id": "3"' in following.said, "what was said")
+        assert gateway.stop() == 0, gateway.said
+        following.ends()
+    assert "sealane-resume: 3" in following.said
 
 
 def door(start: Start) -> Up:
