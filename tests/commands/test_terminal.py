@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import pty
 import signal
+from datetime import UTC, datetime
 
 from tests.bus.lane import Lane, until
 from tests.commands.command import PATIENCE, Sealane
@@ -88,3 +90,15 @@ async def test_following_is_coloured(lane: Lane, sealane: Sealane) -> None:
 
     assert code == 0
     assert "\x1b[32m✓ done" in screen
+
+
+async def test_what_goes_on_has_a_live_row(lane: Lane, sealane: Sealane) -> None:
+    """Below the lines, a branch that is at work says in which step it is and since when; nothing of it stays."""
+    event = {"type": "image.pushed", "source": "/ci", "id": "1", "subject": "shop", "stream": "EVENTS", "sequence": 1}
+    known = {"worker": "attest", "run": "r", "event": event, "attempt": 1, "at": datetime.now(UTC).isoformat()}
+    for number, more in enumerate(({"kind": "started"}, {"kind": "step", "step": "sign it", "state": "began"})):
+        await lane.publisher.publish("progress.attest.r", json.dumps(known | {"n": number} | more).encode())
+    code, screen = await on_a_terminal(sealane, "tail", "r", interrupted_at="image.pushed shop: sign it (")
+
+    assert code == 130
+    assert "· sign it" in screen

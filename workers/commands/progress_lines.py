@@ -20,7 +20,7 @@ class ProgressLines:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._console = console()
+        self.console = console()
         self._aloud: set[tuple[str, str, str, int]] = set()
 
     def write(self, sequence: int, message: ProgressMessage) -> None:
@@ -33,7 +33,7 @@ class ProgressLines:
             self._aloud.add(key)
         head = f"{message.at.astimezone():%H:%M:%S} {message.worker:<8} "
         for text, style in _said(message, aloud=key in self._aloud):
-            self._console.print(Text.assemble((head, "dim"), (_line(text), style)), soft_wrap=True)
+            self.console.print(Text.assemble((head, "dim"), (_line(text), style)), soft_wrap=True)
 
     def write_end(self, run: Run) -> None:
         """Write how a run ended."""
@@ -41,7 +41,7 @@ class ProgressLines:
             write_json({"kind": "completed"} | run_record(run))
             return
         end = Text(f"run {run.id} {run.state}{_took(run.seconds)}", _STYLES.get(run.state, ""))
-        self._console.print(end, soft_wrap=True)
+        self.console.print(end, soft_wrap=True)
 
 
 def reference(event: EventRef) -> str:

@@ -1,8 +1,9 @@
 """Waits for runs to complete, and says live what happens in them."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,6 +16,9 @@ from workers.bus.transport.connection import Connection
 from workers.commands.output import one_line
 from workers.commands.progress_lines import ProgressLines, failure_sentence, open_sentence
 from workers.failures import SealaneError
+
+if TYPE_CHECKING:
+    from workers.commands.open_branches import OpenBranches
 
 _OVER = frozenset({"done", "dead"})
 _LOOK_AT_LINES = 1.0
@@ -66,7 +70,7 @@ async def follow_runs(
         _end_if_complete(runs[name], waiting, lines)
     watching = asyncio.create_task(_say_what_is_stopped(connection, runs, waiting), name="watch the lines")
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(timeout), _picture(lines, runs, as_json=as_json) as open_branches:
             only = next(iter(runs)) if len(runs) == 1 else "*"
             async with aclosing(follow_progress(connection, run=only, worker=worker or "*", start=start)) as messages:
                 while waiting:
@@ -74,6 +78,8 @@ async def follow_runs(
                     if message.run in waiting:
                         run = runs[message.run]
                         run.add(sequence, message)
+                        if open_branches is not None:
+                            open_branches.hear(message)
                         lines.write(sequence, message)
                         _end_if_complete(run, waiting, lines)
     except TimeoutError:
@@ -85,6 +91,20 @@ async def follow_runs(
     for branch in failures:
         typer.echo(f"sealane: {failure_sentence(branch)}", err=True)
     return 1 if failures else 0
+
+
+@asynccontextmanager
+async def _picture(
+    lines: ProgressLines, runs: dict[str, Run], *, as_json: bool
+) -> "AsyncIterator[OpenBranches | None]":
+    """Show to a person at a terminal what is not over, while the block runs."""
+    if as_json or not lines.console.is_terminal or lines.console.is_dumb_terminal or lines.console.color_system is None:
+        yield None
+        return
+    from workers.commands.open_branches import shown_live
+
+    async with shown_live(lines.console, runs.values()) as open_branches:
+        yield open_branches
 
 
 async def _say_what_is_stopped(connection: Connection, runs: dict[str, Run], waiting: set[str]) -> None:
