@@ -50,11 +50,12 @@ def test_a_subscription_and_a_repository_that_are_not_there_are_wrong(world: Up)
     subscription = f"projects/{world.endpoints['project']}/subscriptions/forgotten"
     feeds = json.dumps([{"subscription": subscription, "mapping": "gcr"}])
     rule = {"repository_id": 7, "paths": "onboarding/{tenant}/*.yaml", "event": "tenant.onboarded"}
-    github = json.dumps(world.endpoints["github_settings"] | {"rules": [rule]})
+    github = json.dumps(world.endpoints["github_settings"] | {"rules": [rule], "package_hosts": ["ghcr.io"]})
     asked = sealane("doctor", "--json", "--data", str(world.data), SEALANE_FEEDS=feeds, SEALANE_GITHUB=github)
 
     wrong = {str(one["subject"]): one for one in map(json.loads, asked.stdout.splitlines()) if not one["good"]}
-    assert set(wrong) == {subscription, "repository 7, refs/heads/main"}
+    assert set(wrong) == {subscription, "repository 7, refs/heads/main", "ghcr.io"}
+    assert "list ghcr.io in SEALANE_REGISTRIES" in wrong["ghcr.io"]["said"]
     assert "it does not exist: check its name" in wrong[subscription]["said"]
     assert "install it there" in wrong["repository 7, refs/heads/main"]["said"]
 

@@ -169,6 +169,10 @@ def _ports(clouds: Clouds, settings: Settings, wirings: dict[str, Wiring]) -> li
         read = sorted({(rule.repository_id, rule.ref) for rule in settings.github.rules})
         asked += [_ask("GitHub", f"repository {number}, {ref}", _ref(clouds, number, ref)) for number, ref in read]
         asked.append(_ask("GitHub", "deliveries", _hook(clouds)))
+    listed = {access.host for access in settings.registries}
+    for host in sorted(set(settings.github.package_hosts) - listed) if settings.github.package_owners else ():
+        unread = f"packages there become pushed images, and none may be asked for: list {host} in SEALANE_REGISTRIES"
+        asked.append(_ask("images", host, _missing(unread)))
     if not rules and SigningKeys in wanted:
         asked.append(_ask("signing", "SEALANE_SIGNING_RULES", _missing("no rule: nothing is signed")))
     return asked
