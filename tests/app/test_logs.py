@@ -6,7 +6,7 @@ import logging
 import nkeys
 import pytest
 
-from workers.app.logs import JsonFormatter, PeopleFormatter, worker_name
+from workers.app.logs import JsonFormatter, PeopleFormatter, configure_logs, worker_name
 from workers.redaction import HIDDEN, conceal, redact
 
 CANARY = "canary-7f3e-never-shown"
@@ -28,6 +28,24 @@ def test_json_line_names_worker_run_and_event() -> None:
     assert (line["worker"], line["run"], line["event"]) == ("echo", "r-1", "e-1")
     assert (line["level"], line["message"]) == ("WARNING", "heard")
     assert line["time"].endswith("+00:00")
+
+
+@pytest.mark.parametrize(("level", "heard"), [("INFO", False), ("DEBUG", True)])
+def test_ended_leases_of_pubsub_fill_no_log(level: str, heard: bool, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: FBT001 - a case
+    """Google's client warns of each with a stack; whoever debugs hears it."""
+    before = logging.getLogger().handlers[:], logging.getLogger().level
+    try:
+        configure_logs(level, json_lines=True)
+        puller = "google.cloud.pubsub_v1.subscriber._protocol.streaming_pull_manager"
+        logging.getLogger(puller).warning("AcknowledgeError when lease-modacking a message.")
+        logging.getLogger(puller).error("a thread ended")
+    finally:
+        logging.getLogger().handlers, level_before = before
+        logging.getLogger().setLevel(level_before)
+
+    said = capsys.readouterr().err
+    assert ("AcknowledgeError" in said) is heard
+    assert "a thread ended" in said
 
 
 def test_line_breaks_stay_inside_their_line() -> None:

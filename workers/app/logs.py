@@ -15,6 +15,8 @@ worker_name: contextvars.ContextVar[str | None] = contextvars.ContextVar("worker
 """The worker in whose engine a line is written; tasks inherit it."""
 _FIELDS = ("run", "event", "outcome")
 _QUIET = ("aiohttp.access", "uvicorn", "google", "grpc", "asyncio", "dulwich")
+_SILENT = ("google.cloud.pubsub_v1.subscriber",)
+"""They warn, each time with a stack, of what is as it should be: a lease that ended is another delivery."""
 
 
 def configure_logs(level: str, *, json_lines: bool | None = None) -> None:
@@ -25,6 +27,8 @@ def configure_logs(level: str, *, json_lines: bool | None = None) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR if logging.getLogger().level > logging.DEBUG else logging.DEBUG)
 
 
 class JsonFormatter(logging.Formatter):
