@@ -19,6 +19,7 @@ from tests.gateway.conftest import KEY, Caller
 from workers.adapters.key_sets import fetch_key_set
 from workers.bus.topology.identities import read_seed
 from workers.bus.transport.connection import connect
+from workers.gateway.keysets import FetchKeys
 from workers.gateway.pb.io.cloudevents.v1.cloudevents_pb2 import CloudEvent
 from workers.gateway.pb.sealane.v1 import (
     events_pb2,
@@ -103,10 +104,12 @@ class Open:
 
 
 @asynccontextmanager
-async def open_doors(lane: Lane, folder: Path, policy: Policy, **options: Any) -> AsyncIterator[Open]:
+async def open_doors(
+    lane: Lane, folder: Path, policy: Policy, *, fetch_keys: FetchKeys = fetch_key_set, **options: Any
+) -> AsyncIterator[Open]:
     """Open both doors."""
     connection = await connect(lane.url, identity="gateway", seed=read_seed(folder, "gateway"), first_wait=30)
-    door = Door(connection, policy, fetch_key_set)
+    door = Door(connection, policy, fetch_keys)
     rpc = RpcDoor(connection, door, **options)
     try:
         port = await door.start(0)

@@ -1,6 +1,8 @@
 """Events come in over gRPC: the same checks, principals and receipts as over HTTP."""
 
+import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -8,12 +10,14 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.bus.lane import Lane
+from tests.bus.lane import Lane, until
 from tests.gateway.conftest import KEY, SLOW_KEY
 from tests.gateway.issuer import LocalIssuer
-from tests.gateway.rpc.conftest import Open, details, event, resume_of
+from tests.gateway.rpc.conftest import Open, details, event, open_doors, resume_of
+from workers.adapters.key_sets import fetch_key_set
 from workers.bus.topology.streams import EVENTS
 from workers.gateway.pb.io.cloudevents.v1.cloudevents_pb2 import CloudEvent
+from workers.gateway.principals import Policy
 
 Status = grpc.StatusCode
 
@@ -113,6 +117,35 @@ async def test_token_of_an_issuer_is_for_one_request(doors: Open, issuer: LocalI
     assert refused.value.code() == Status.PERMISSION_DENIED
     found: dict[str, Any] = details(refused.value)
     assert found["ErrorInfo"].metadata["claim"] == "jti"
+
+
+async def test_who_goes_takes_nothing_from_others(
+    lane: Lane, tmp_path: Path, policy: Policy, issuer: LocalIssuer
+) -> None:
+    """A caller that cancels while the issuer's keys are fetched for it spoils them for nobody."""
+    asked, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(url: str) -> bytes:
+        asked.set()
+        await may_go_on.wait()
+        return await fetch_key_set(url)
+
+    image = {"type": "image.pushed", "text_data": json.dumps(_pushed())}
+    async with open_doors(lane, tmp_path, policy, fetch_keys=slowly) as doors:
+        hasty = asyncio.create_task(doors.rpc.publish(event("h-1", **image), key=issuer.token()))
+        await asked.wait()
+        hasty.cancel()
+        await asyncio.wait({hasty})
+        patient = asyncio.create_task(doors.rpc.publish(event("h-2", **image), key=issuer.token()))
+        await until(lambda: doors.door.metrics.requests["sealane.v1.Events/Publish", "CANCELLED", ""] == 1)
+        may_go_on.set()
+        assert [receipt.id for receipt in await patient] == ["h-2"]
+        await until(lambda: is_stored(lane, 2), what="what the hasty one brought is stored as well")
+
+
+async def is_stored(lane: Lane, count: int) -> bool:
+    """Return whether so many events are stored."""
+    return await lane.count(EVENTS) == count
 
 
 def _pushed() -> dict[str, str]:

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc.aio
 
@@ -18,6 +18,7 @@ from workers.gateway.rpc.refusals import status_of
 from workers.gateway.tokens import Bearer
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 Context = grpc.aio.ServicerContext[Any, Any]
 _FAILED = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the door failed at this call: its log says why")
 _LEAVE_SECONDS = 30.0
@@ -41,6 +42,7 @@ class Calls:
     def __init__(self, events: EventsDoor, metrics: DoorMetrics) -> None:
         self._events = events
         self._metrics = metrics
+        self._working: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager
     async def answered(self, name: str, context: Context) -> AsyncIterator[Call]:
@@ -64,12 +66,24 @@ class Calls:
         finally:
             self._metrics.answered(name, code.name, call.principal, time.perf_counter() - begun)
 
+    async def finished(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Return what work comes to. It goes on when the caller goes: others may wait for what it has begun."""
+        task = asyncio.create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return await asyncio.shield(task)
+
+    async def close(self, patience: float) -> None:
+        """Wait for what goes on without its caller, `patience` seconds at most."""
+        if self._working:
+            await asyncio.wait(self._working, timeout=patience)
+
     async def known(self, call: Call) -> Bearer:
         """Return who makes a call: by its metadata `authorization`, else by its certificate. Raises Problem."""
         metadata = call.context.invocation_metadata() or ()
         given = [str(value) for name, value in metadata if name == "authorization"]
         certificates = call.context.auth_context().get(_CERTIFICATE, ())
-        bearer = await self._events.known(", ".join(given), next(iter(certificates), None))
+        bearer = await self.finished(self._events.known(", ".join(given), next(iter(certificates), None)))
         call.principal = bearer.principal.name
         return bearer
 

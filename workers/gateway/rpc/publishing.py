@@ -10,7 +10,7 @@ from workers.gateway.pb.io.cloudevents.v1.cloudevents_pb2 import CloudEvent
 from workers.gateway.pb.sealane.v1 import events_pb2, events_pb2_grpc
 from workers.gateway.problems import Problem
 from workers.gateway.reading import Delivery, batch_of
-from workers.gateway.rpc.calls import Calls, Context
+from workers.gateway.rpc.calls import Call, Calls, Context
 
 PUBLISH = "sealane.v1.Events/Publish"
 
@@ -26,17 +26,19 @@ class EventsService(events_pb2_grpc.EventsServicer):
         self, request: events_pb2.PublishRequest, context: Context
     ) -> events_pb2.PublishResponse:
         """Store the events of a request, and return a receipt for each."""
+        async with self._calls.answered(PUBLISH, context) as call:
+            receipts = await self._calls.finished(self._bring(call, request))
+        return events_pb2.PublishResponse(receipts=(events_pb2.Receipt(**receipt) for receipt in receipts))
 
+    async def _bring(self, call: Call, request: events_pb2.PublishRequest) -> list[dict[str, str]]:
         async def read() -> Delivery:
             if not request.events:
                 raise Problem(HTTPStatus.BAD_REQUEST, "there is no event: send at least one", attribute="events")
             records = [_record(event, index) for index, event in enumerate(request.events)]
             return Delivery(batch_of(records), batch=True)
 
-        async with self._calls.answered(PUBLISH, context) as call, self._events.place():
-            bearer = await self._calls.known(call)
-            receipts = await self._events.bring(bearer, read)
-        return events_pb2.PublishResponse(receipts=(events_pb2.Receipt(**receipt) for receipt in receipts))
+        async with self._events.place():
+            return await self._events.bring(await self._calls.known(call), read)
 
 
 def _record(event: CloudEvent, index: int) -> dict[str, Any]:

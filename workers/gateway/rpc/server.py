@@ -73,10 +73,10 @@ class RpcDoor:
         self._reflection = reflection
         self._grace = grace
         self._most = most
-        calls = Calls(door.events, door.metrics)
-        self._publishing = EventsService(calls, door.events)
-        self._telling = ProgressService(calls, door.live, stuck=stuck)
-        self._listing = RunsService(calls, door.live.list)
+        self._calls = Calls(door.events, door.metrics)
+        self._publishing = EventsService(self._calls, door.events)
+        self._telling = ProgressService(self._calls, door.live, stuck=stuck)
+        self._listing = RunsService(self._calls, door.live.list)
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._watching: list[asyncio.Task[None]] = []
@@ -121,6 +121,7 @@ class RpcDoor:
         await self._door.live.close()
         await self._telling.close()
         await stopping
+        await self._calls.close(self._grace)
         self._server = None
 
     def _options(self) -> list[tuple[str, Any]]:
