@@ -71,6 +71,8 @@ class EventsDoor:
         self._rates = Rates(ledger)
         self._used = UsedTokens(ledger)
         self._metrics = metrics
+        self.recent = Recent()
+        """What was let in here lately."""
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def post(self, request: Request) -> Response:
@@ -161,6 +163,7 @@ class EventsDoor:
         for outcome in outcomes:
             if isinstance(outcome, Entered):
                 self._metrics.events[outcome.entry.envelope.type, bearer.principal.name] += 1
+                self.recent.note(outcome)
         return _receipts(entries, outcomes, batch=delivery.batch)
 
     async def _pay(self, principal: Principal, count: int, *, before: int = 0) -> None:
