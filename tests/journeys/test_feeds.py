@@ -49,6 +49,8 @@ def test_a_message_that_means_nothing_is_a_dead_letter_for_people(world: Up, pub
     shown = sealane("dead", "show", str(letter["sequence"]), "--data", str(world.data))
     assert "is not JSON" in shown.stdout
     assert "a test" in shown.stdout
+    edited = sealane("dead", "replay", str(letter["sequence"]), "--set", "message=x", "--data", str(world.data))
+    assert (edited.returncode, "mend its mapping in SEALANE_FEEDS" in edited.stderr) == (2, True)
     replayed = sealane("dead", "replay", str(letter["sequence"]), "--data", str(world.data))
     assert replayed.returncode == 0, replayed.stderr
     eventually(lambda: len(letters()) == 2, "a dead letter of the replay")

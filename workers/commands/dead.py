@@ -191,12 +191,15 @@ async def _replay(
     connection: "Connection", letters: "Sequence[DeadLetter]", assignments: Sequence[str] | None, *, as_json: bool
 ) -> int:
     from workers.bus.doors.graveyard import replay as replay_letter
+    from workers.bus.doors.graveyard import require_editable
     from workers.bus.transport.publisher import Publisher
     from workers.commands.bodies import body_from_fields
     from workers.commands.person import who
 
     changes = {}
     for letter in letters:
+        if assignments:
+            require_editable(letter)
         changes[letter.sequence] = json.loads(body_from_fields(letter.type, assignments)) if assignments else None
     publisher, code = Publisher(connection), 0
     await publisher.start()

@@ -171,16 +171,20 @@ async def drop(connection: Connection, sequence: int) -> None:
         raise
 
 
-def _edited(letter: DeadLetter, origin: Envelope, changes: Mapping[str, Any], by: str) -> tuple[Envelope, bytes]:
-    content = letter.content
+def require_editable(letter: DeadLetter) -> None:
+    """Raise Invalid when no field of a dead letter may be set."""
     if letter.type == PubSubMessage.event_type:
         raise Invalid(
             f"dead letter {letter.sequence} holds what a feed delivered, and that stays as it was: mend its mapping in"
             " SEALANE_FEEDS and replay it as it is, or publish the event that it means (`sealane publish`)"
         )
-    if not isinstance(content, dict):
+    if not isinstance(letter.content, dict):
         raise Invalid(f"dead letter {letter.sequence} holds no JSON object, so no field of it can be set")
-    text = json.dumps(content | dict(changes))
+
+
+def _edited(letter: DeadLetter, origin: Envelope, changes: Mapping[str, Any], by: str) -> tuple[Envelope, bytes]:
+    require_editable(letter)
+    text = json.dumps(letter.content | dict(changes))
     entry = check(letter.type, text, source=SOURCE, event_id="edited", actor=by, run=origin.run)
     edited = replace(
         entry.envelope,
