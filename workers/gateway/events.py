@@ -35,6 +35,7 @@ from workers.gateway.openapi import document
 from workers.gateway.principals import Grant, Policy, Principal
 from workers.gateway.problems import Problem, forbidden, shown
 from workers.gateway.reading import BATCH_CONTENT_TYPE, Brought, Delivery, body_of, events_of, media_type
+from workers.gateway.recent import Recent
 from workers.gateway.tokens import Bearer, Tokens, told
 from workers.terminal import safe
 
