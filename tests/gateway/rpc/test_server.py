@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from tests.bus.lane import Lane
 from tests.gateway.conftest import KEY, SLOW_KEY
-from tests.gateway.rpc.conftest import Open, details, event, open_doors
+from tests.gateway.rpc.conftest import Open, bearing, details, event, open_doors
 from workers.gateway.principals import Policy
 
 Status = grpc.StatusCode
@@ -80,6 +80,41 @@ async def test_filter_that_is_none_is_refused(doors: Open, wanted: dict[str, Any
     found: dict[str, Any] = details(refused.value)
     assert refused.value.code() == Status.INVALID_ARGUMENT
     assert [violation.field for violation in found["BadRequest"].field_violations] == [field]
+
+
+@pytest.mark.parametrize(
+    ("method", "request_bytes"),
+    [
+        ("Events/Publish", b"\xff\xff\xff"),
+        ("Progress/Tail", b"\n\x02\xff\xfe"),
+        ("Runs/List", b"\x12\x7f"),
+    ],
+)
+async def test_what_is_no_message_is_refused_and_not_read_for_strangers(
+    doors: Open, caplog: pytest.LogCaptureFixture, method: str, request_bytes: bytes
+) -> None:
+    """A principal hears what it should have been; a stranger, who it must be; neither fills the log with traces."""
+    call: Any = doors.rpc.channel.unary_unary(f"/sealane.v1.{method}")
+    for key, status in ((KEY, Status.INVALID_ARGUMENT), (None, Status.UNAUTHENTICATED)):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call(request_bytes, metadata=bearing(key), timeout=60)
+        assert refused.value.code() == status
+    assert "Traceback" not in caplog.text
+
+
+async def test_time_that_is_none_is_refused(doors: Open) -> None:
+    """Timestamps hold more than there is of time: the field is named."""
+    never = {"seconds": 10**15}
+    calls = (
+        (doors.rpc.publish(event("never", attributes={"time": {"ce_timestamp": never}})), "events[0].time"),
+        (doors.rpc.list(since=never), "since"),
+    )
+    for call, field in calls:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+        found: dict[str, Any] = details(refused.value)
+        assert refused.value.code() == Status.INVALID_ARGUMENT
+        assert [violation.field for violation in found["BadRequest"].field_violations] == [field]
 
 
 async def test_calls_and_denials_are_counted(doors: Open) -> None:

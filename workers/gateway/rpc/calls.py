@@ -10,6 +10,8 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 import grpc.aio
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from workers.gateway.events import EventsDoor
 from workers.gateway.metrics import NOBODY, DoorMetrics
@@ -19,6 +21,7 @@ from workers.gateway.tokens import Bearer
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_M = TypeVar("_M", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
 _FAILED = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the door failed at this call: its log says why")
 _LEAVE_SECONDS = 30.0
@@ -66,6 +69,16 @@ class Calls:
         finally:
             self._metrics.answered(name, code.name, call.principal, time.perf_counter() - begun)
 
+    async def known_with(self, call: Call, kind: type[_M], request: bytes) -> tuple[Bearer, _M]:
+        """Return who makes a call, and its request: that of a stranger is not read. Raises Problem."""
+        bearer = await self.known(call)
+        message = kind()
+        try:
+            message.ParseFromString(request)
+        except DecodeError as error:
+            raise Problem(HTTPStatus.BAD_REQUEST, f"the request is no {kind.DESCRIPTOR.full_name}: {error}") from None
+        return bearer, message
+
     async def finished(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Return what work comes to. It goes on when the caller goes: others may wait for what it has begun."""
         task = asyncio.create_task(work)
@@ -86,6 +99,14 @@ class Calls:
         bearer = await self.finished(self._events.known(", ".join(given), next(iter(certificates), None)))
         call.principal = bearer.principal.name
         return bearer
+
+
+def text_of(time: Timestamp, field: str, **members: Any) -> str:
+    """Return a time as text (RFC 3339). Raises Problem (400) when it is none."""
+    try:
+        return time.ToJsonString()
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"{field}: {error}", attribute=field, **members) from None
 
 
 async def _abort(context: Context, status: grpc.Status) -> None:

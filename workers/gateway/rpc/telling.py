@@ -4,12 +4,14 @@ import asyncio
 from contextlib import aclosing
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 
+import grpc
 from google.protobuf import json_format
 
 from workers.gateway.live.progress import LiveDoor, place_of
 from workers.gateway.live.tale import Told
-from workers.gateway.pb.sealane.v1 import progress_pb2, progress_pb2_grpc
+from workers.gateway.pb.sealane.v1 import progress_pb2
 from workers.gateway.problems import Problem
 from workers.gateway.rpc.calls import Calls, Context
 
@@ -23,7 +25,7 @@ _MOST_BYTES = 3 << 20
 """Clients take messages of 4 MiB."""
 
 
-class ProgressService(progress_pb2_grpc.ProgressServicer):
+class ProgressService:
     """Tells runs to those who may see them."""
 
     def __init__(self, calls: Calls, live: LiveDoor, *, stuck: float = STUCK) -> None:
@@ -37,21 +39,25 @@ class ProgressService(progress_pb2_grpc.ProgressServicer):
         """How many are told something."""
         return len(self._telling)
 
-    async def Tail(  # noqa: N802 - the name is that of the service
-        self, request: progress_pb2.TailRequest, context: Context
-    ) -> None:
+    @property
+    def methods(self) -> "dict[str, grpc.RpcMethodHandler[bytes, Any]]":
+        """The methods of the service, by name."""
+        write = progress_pb2.TailResponse.SerializeToString
+        return {"Tail": grpc.unary_stream_rpc_method_handler(self.tail, response_serializer=write)}
+
+    async def tail(self, request: bytes, context: Context) -> None:
         """Tell a run until it is complete, the follower goes, or the door closes."""
         task = asyncio.current_task()
         if task is not None:
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
         async with self._calls.answered(TAIL, context) as call:
-            bearer = await self._calls.known(call)
-            tale = await self._live.tale(bearer.principal, request.run, place_of(request.after, "after"))
+            bearer, asked = await self._calls.known_with(call, progress_pb2.TailRequest, request)
+            tale = await self._live.tale(bearer.principal, asked.run, place_of(asked.after, "after"))
             await context.send_initial_metadata(())
             if tale is None:
                 return
-            last = request.after
+            last = asked.after
             context.set_trailing_metadata(((RESUME, last),))
             async with aclosing(tale.told()) as telling:
                 async for told in telling:
