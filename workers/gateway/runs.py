@@ -17,6 +17,7 @@ from workers.bus.transport.stored import read_one
 from workers.failures import SealaneError
 from workers.gateway.principals import Principal
 from workers.gateway.problems import Problem, shown
+from workers.gateway.recent import Recent
 from workers.gateway.tokens import Bearer
 
 RUN = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -27,9 +28,14 @@ class RunsDoor:
     """Shows a run to the principal that brought the event which opened it, and to those who may see more."""
 
     def __init__(
-        self, connection: Connection, caller: Callable[[Request], Awaitable[Bearer]], consumers: Consumers
+        self,
+        connection: Connection,
+        caller: Callable[[Request], Awaitable[Bearer]],
+        consumers: Consumers,
+        recent: Recent,
     ) -> None:
         self._connection = connection
+        self._recent = recent
         self._caller = caller
         self._consumers = consumers
 
@@ -49,14 +55,20 @@ class RunsDoor:
         if not RUN.fullmatch(name):
             raise Problem(HTTPStatus.BAD_REQUEST, f"{shown(name)} is not the id of a run: send the `run` of a receipt")
         run = await read_run(self._connection, name, self._consumers)
+        if not run.roots and (event := self._recent.opened(name, principal.name)):
+            run.expect(event)
+        await self.require(principal, run)
+        return run
+
+    async def require(self, principal: Principal, run: Run) -> None:
+        """Raise Problem (404) when a principal may not see a run, or nothing is heard of it; Unavailable."""
         if not (shows(principal, run) or await self._brought(principal, run)):
             # The same answer for a run of somebody else: that there is one is nobody's business.
             raise Problem(
                 HTTPStatus.NOT_FOUND,
-                f"nothing is heard of a run {name} of yours yet, or not any more: ask again, or look at its receipt",
+                f"nothing is heard of a run {run.id} of yours yet, or not any more: ask again, or look at its receipt",
                 after=_SOON,
             )
-        return run
 
     async def _brought(self, principal: Principal, run: Run) -> bool:
         """Whether the event which opened a run is stored with this principal as its actor."""

@@ -116,7 +116,7 @@ class Door:
         """The way in, which the door over gRPC shares, and below it what is told of runs."""
         webhook = GithubDoor(connection, self._publisher, self._ledger, github or Keyring.empty(), self.metrics)
         viewers = Viewers(policy, self._ledger, self.events.caller)
-        runs = RunsDoor(connection, viewers.caller, consumers_of)
+        runs = RunsDoor(connection, viewers.caller, consumers_of, self.events.recent)
         self.live = LiveDoor(connection, runs, viewers.caller, consumers_of)
         more = [Route(TICKETS_PATH, TicketsDoor(self._ledger, runs, self.events.caller).post, methods=["POST"])]
         tokens = Tokens(policy, KeySets(fetch_keys))

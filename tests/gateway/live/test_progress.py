@@ -101,3 +101,18 @@ async def test_a_door_that_closes_ends_its_streams_at_once(
         following = asyncio.create_task(follow(other, run))
         assert [one["id"] for one in await follow(other, run, most=1)] == ["1"]
     assert [one["id"] for one in await following] == ["1"]
+
+
+async def test_an_event_that_waits_for_its_worker_is_followed_from_the_start(caller: Caller, lane: Lane) -> None:
+    """No worker has said a word: whoever brought the event sees what it waits for, and hears the first word."""
+    run = (await caller.echo("p-5")).json["run"]
+    headers = {"authorization": f"Bearer {KEY}"}
+    shown = (await caller.ask("GET", f"/runs/{run}", headers=headers)).json
+    assert [(branch["worker"], branch["state"]) for branch in shown["branches"]] == [("echo", "queued")]
+
+    following = asyncio.create_task(follow(caller, run))
+    message = {"kind": "result", "outcome": "done", "worker": "echo", "run": run, "attempt": 1, "n": 1}
+    event = {"type": "echo.requested", "source": "/ci", "id": "p-5", "stream": "EVENTS", "sequence": 1}
+    said = json.dumps(message | {"event": event, "at": "2026-11-02T09:30:00Z"})
+    await lane.publisher.publish(f"progress.echo.{run}", said.encode())
+    assert [one["event"] for one in await following] == ["progress", "completed"]

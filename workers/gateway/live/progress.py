@@ -78,7 +78,8 @@ class LiveDoor:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS) from None
         if place.completed and run.complete and run.last_sequence <= place.after:
             return None
-        return Tale(self._connection, self.fanout, run.id, self._consumers, place)
+        expected = run.roots if not run.last_sequence else ()
+        return Tale(self._connection, self.fanout, run.id, self._consumers, place, expected=expected)
 
     async def _seen(self, principal: Principal, name: str) -> Run:
         """Return the run. What is not to be seen is waited for a moment: who has just brought an event comes at once.

@@ -3,11 +3,11 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.progress import ProgressMessage
+from schemas.progress import EventRef, ProgressMessage
 from workers.bus.doors.fanout import Bounds, Fanout, Said, Watch, bounds, said_of
 from workers.bus.doors.records import run_record
 from workers.bus.doors.runs import Consumers, Run
@@ -50,8 +50,10 @@ class Tale:
         consumers: Consumers,
         place: Place,
         *,
+        expected: Iterable[EventRef] = (),
         heartbeat: float = HEARTBEAT,
     ) -> None:
+        """Take where to read, and from where on; `expected` are events of which nothing may be said yet."""
         self._connection = connection
         self._fanout = fanout
         self._name = run
@@ -60,6 +62,8 @@ class Tale:
         self._after = place.after
         self._heartbeat = heartbeat
         self._run = Run(run, consumers)
+        for event in expected:
+            self._run.expect(event)
         self._next = 1
         self._whole = place.after == 0
 
