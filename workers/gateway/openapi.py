@@ -54,6 +54,7 @@ def document(principal: Principal) -> dict[str, Any]:
             "/runs": {"get": _runs()},
             "/runs/{run}": {"get": _run()},
             "/progress/{run}": {"get": _progress()},
+            "/tickets": {"post": _tickets()},
             "/webhooks/github": webhooks.path_item({"$ref": f"{_REF}Problem"}),
             "/livez": {"get": _get("Whether the door is alive.", public=True)},
             "/readyz": {"get": _get("Whether an event brought here would be stored.", public=True)},
@@ -132,9 +133,29 @@ def _progress() -> dict[str, Any]:
     operation["parameters"] += [
         {"name": "Last-Event-ID", "in": "header", "description": "The id of the last event heard.", "schema": place},
         {"name": "after", "in": "query", "description": "The same, where no header can be set.", "schema": place},
+        {"name": "ticket", "in": "query", "description": "Instead of the bearer token.", "schema": {"type": "string"}},
     ]
     told = {"description": "What is told, until the run is complete.", "content": {EVENTS_MEDIA_TYPE: {}}}
     operation["responses"] |= {"200": told, "204": {"description": "All was told, the end included: stop asking."}}
+    return operation
+
+
+def _tickets() -> dict[str, Any]:
+    operation = _run()
+    del operation["parameters"]
+    operation["summary"] = "A ticket for one run, good once and for a minute: for EventSource, which sends no header."
+    run = {"type": "string", "pattern": ID_PATTERN}
+    asked = {"type": "object", "required": ["run"], "properties": {"run": run}}
+    operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": asked}}}
+    given = {
+        "type": "object",
+        "required": ["ticket", "run", "expires_in"],
+        "properties": {"ticket": {"type": "string"}},
+    }
+    problem = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
+    del operation["responses"]["200"]
+    operation["responses"]["201"] = {"description": "The ticket.", "content": {"application/json": {"schema": given}}}
+    operation["responses"]["413"] = {"description": "That is no id of a run.", "content": problem}
     return operation
 
 

@@ -76,7 +76,7 @@ class Console:
 def _routes(guard: Guard, sign_in: SignIn, runs: RunPages, letters: LetterPages, lanes: WorkerPages) -> list[Route]:
     closed, post = guard.closed, ["POST"]
     return [
-        Route("/console", closed(runs.list)),
+        Route("/console", closed(runs.newest)),
         Route("/console/runs/{run}", closed(runs.one)),
         Route("/console/dead", closed(letters.list)),
         Route("/console/dead/{sequence}", closed(letters.one)),

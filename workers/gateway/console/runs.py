@@ -1,9 +1,11 @@
 """The pages about runs: all of them, newest word first, and one of them."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from itertools import islice
 from typing import Annotated, Any
@@ -28,10 +30,12 @@ from workers.gateway.console.timeline import Timeline
 from workers.gateway.live.listing import shows_row
 from workers.gateway.principals import Principal
 from workers.gateway.problems import Problem
-from workers.gateway.runs import RunsDoor
+from workers.gateway.runs import RUN, RunsDoor
 
 PAGE = 100
 """Rows of a page."""
+_AT_ONCE = 2000
+"""Rows that are looked at before others have their turn."""
 COUNTED = 5000
 """The newest runs, of which the states are counted."""
 
@@ -60,8 +64,12 @@ class Sought(BaseModel):
             (self.state is None or row.state == self.state)
             and (self.worker is None or row.worker == self.worker)
             and (self.type is None or row.type == self.type)
-            and (self.q is None or any(self.q.casefold() in text.casefold() for text in _texts(row)))
+            and (self.q is None or any(self._folded in text.casefold() for text in _texts(row)))
         )
+
+    @cached_property
+    def _folded(self) -> str:
+        return (self.q or "").casefold()
 
     def query(self, **changes: Any) -> str:
         """Return the address of the page with some of it changed."""
@@ -99,7 +107,7 @@ class RunPages:
         self._consumers = consumers
         self._attention = attention
 
-    async def list(self, request: Request, session: Session) -> Response:
+    async def newest(self, request: Request, session: Session) -> Response:
         """Answer GET /console."""
         try:
             sought = Sought.model_validate(dict(request.query_params))
@@ -107,8 +115,7 @@ class RunPages:
             field = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
             raise Problem(HTTPStatus.BAD_REQUEST, f"the filter {field!r} is none: choose one on the page") from None
         position = self._index.position
-        seen = (row for row in self._seen(session.principal, sought.before) if sought.fits(row))
-        rows = list(islice(seen, PAGE + 1))
+        rows = await self._found(session.principal, sought)
         if sought.q and len(rows) == 1 and sought.q == rows[0].run:
             return RedirectResponse(f"/console/runs/{rows[0].run}", HTTPStatus.SEE_OTHER, HEADERS)
         needs = await self._attention.needs(session.principal)
@@ -130,17 +137,28 @@ class RunPages:
     async def one(self, request: Request, session: Session) -> Response:
         """Answer GET /console/runs/{run}: the page, or its timeline alone with `?part=timeline`."""
         name = request.path_params["run"]
-        await self._runs.seen(session.principal, name)
+        if not RUN.fullmatch(name):
+            raise Problem(HTTPStatus.NOT_FOUND, "this is not the id of a run: look for it in the list")
         timeline = Timeline(name, self._consumers)
         async for sequence, message in follow_progress(self._connection, run=name, live=False):
             timeline.add(sequence, message)
+        await self._runs.require(session.principal, timeline.run)
         part = "timeline.html" if request.query_params.get("part") == "timeline" else "run.html"
         event, body = await self._opened_by(timeline) if part == "run.html" else (None, "")
         known: dict[str, Any] = {"timeline": timeline, "run": timeline.run, "nodes": timeline.nodes()}
         return page(part, session, here="runs", event=event, body=body, **known)
 
-    def _seen(self, principal: Principal, before: int | None = None) -> Iterator[Row]:
-        return (row for row in self._index.newest(before=before) if shows_row(principal, row))
+    async def _found(self, principal: Principal, sought: Sought) -> list[Row]:
+        """Return the rows of a page and one more, if there are. Others have their turn while many are looked at."""
+        found: list[Row] = []
+        for number, row in enumerate(list(self._index.newest(before=sought.before)), start=1):
+            if sought.fits(row) and shows_row(principal, row):
+                found.append(row)
+                if len(found) > PAGE:
+                    break
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return found
 
     def _counts(self, principal: Principal) -> Counts:
         newest = list(islice(self._index.newest(), COUNTED + 1))

@@ -75,7 +75,9 @@ class SignIn:
     async def login(self, request: Request) -> Response:
         """Answer GET /console/login: by its token, or say how one signs in."""
         place = own_place(request.query_params.get("next"))
-        if token := request.query_params.get("token"):
+        token = request.query_params.get("token")
+        # Who only looks where a link leads (HEAD) does not use it up.
+        if token and request.method == "GET":
             return await self._by_link(request, token, place)
         if await self.who(request) is not None:
             return RedirectResponse(place, HTTPStatus.SEE_OTHER, HEADERS)

@@ -147,6 +147,7 @@ function followRun(one) {
   async function refresh() {
     if (fetching) { again = true; return; }
     fetching = true;
+    const began = performance.now();
     try {
       const answer = await fetch(`/console/runs/${one.dataset.run}?part=timeline`, { credentials: "same-origin" });
       if (answer.ok && !answer.redirected) {
@@ -156,7 +157,8 @@ function followRun(one) {
     } catch {
       // The stream says that the connection is lost, and asks for all of it once more when it is back.
     } finally {
-      await new Promise((done) => setTimeout(done, 300));
+      // A run of which much was said takes long to tell anew: the longer, the less often.
+      await new Promise((done) => setTimeout(done, Math.max(300, 4 * (performance.now() - began))));
       fetching = false;
       if (again) { again = false; refresh(); }
     }
@@ -172,7 +174,7 @@ function followRun(one) {
     log.append(line);
     while (log.children.length > Number(log.dataset.most)) log.firstElementChild.remove();
     byId("silent").hidden = true;
-    if (byId("follow").checked) log.scrollTop = log.scrollHeight;
+    if (byId("follow")?.checked) log.scrollTop = log.scrollHeight;
   }
 
   const stream = new Stream(one.dataset.follow, one.dataset.after, {
