@@ -4,12 +4,12 @@ Whoever signs in is a principal of the policy (SEALANE_PRINCIPALS): there it is 
 act.
 """
 
-import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from workers.json_settings import json_setting
 
 Reference = Annotated[str, StringConstraints(pattern=r"^(?:env|file|gcp-secret|vault)://.+$")]
 Url = Annotated[
@@ -67,25 +67,10 @@ class ConsoleSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        return _parsed(value) if isinstance(value, str) else value
+        return json_setting(value, "the settings of the console") if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.secret is None:
             raise ValueError("`secret` is missing: name where at least 32 random bytes are, as file:///PATH")
         return self
-
-
-def _parsed(text: str) -> Any:
-    """Return what a JSON text says, or the file that it names."""
-    where = "the settings of the console"
-    if not text.lstrip().startswith("{"):
-        where = f"the settings of the console in {text}"
-        try:
-            text = Path(text.removeprefix("file://")).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{where} cannot be read: {error}") from None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} are not JSON: {error}") from None

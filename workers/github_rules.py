@@ -4,11 +4,9 @@ A path rule binds a repository's number, a ref and a pattern over paths (`worker
 event that follows. An event's field gets the name that is called like it, or what `fields` makes of the names.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -17,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from schemas.certificates import CertificateExpiring
 from schemas.github import Login, Number
 from schemas.tenants import TenantOffboarded, TenantOnboarded
+from workers.json_settings import json_setting
 from workers.path_patterns import has_names, is_plain, path_expression, ref_expression
 from workers.registries import Host, is_loopback
 
@@ -192,7 +191,7 @@ class GithubSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        return _parsed(value) if isinstance(value, str) else value
+        return (json_setting(value, "the GitHub settings") or {}) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -208,19 +207,3 @@ class GithubSettings(BaseModel):
     def rules_for(self, repository_id: int, ref: str) -> tuple[PathRule, ...]:
         """Return the rules about a ref of a repository."""
         return tuple(rule for rule in self.rules if rule.applies(repository_id, ref))
-
-
-def _parsed(text: str) -> Any:
-    if not text.strip():
-        return {}
-    where = "the GitHub settings"
-    if text.lstrip()[0] not in "{[":
-        where = f"the GitHub settings in {text}"
-        try:
-            text = Path(text.removeprefix("file://")).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{where} cannot be read: {error}") from None
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{where} are not JSON: {error}") from None

@@ -10,12 +10,10 @@ A rule matches the parsed host and path of an image, segment by segment, never a
 A rule may also ask who published the image, for which environment and with which labels; there `*` is anything.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
@@ -29,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from workers.json_settings import json_setting
 from workers.key_references import checked_key_reference
 
 ATTESTOR_PATTERN = r"^projects/(?P<project>[^/\s]+)/attestors/[A-Za-z0-9_-]+$"
@@ -171,7 +170,7 @@ class SigningRules(BaseModel):
     @classmethod
     def _read(cls, value: Any) -> Any:
         if isinstance(value, str):
-            value = _parsed(value)
+            value = json_setting(value, "the signing rules") or []
         if isinstance(value, list | tuple):
             value = {"rules": value}
         if not isinstance(value, dict) or not isinstance(value.get("rules", ()), list | tuple):
@@ -182,22 +181,6 @@ class SigningRules(BaseModel):
     def matching(self, host: str, path: str) -> tuple[SigningRule, ...]:
         """Return the rules for the repository HOST/PATH, in order, whatever else they want."""
         return tuple(rule for rule in self.rules if rule.matches(host, path))
-
-
-def _parsed(text: str) -> Any:
-    if not text.strip():
-        return []
-    where = "the signing rules"
-    if text.lstrip()[0] not in "[{":
-        where = f"the signing rules in {text}"
-        try:
-            text = Path(text.removeprefix("file://")).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{where} cannot be read: {error}") from None
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{where} are not JSON: {error}") from None
 
 
 def _rules(number: int, item: Any) -> Iterator[SigningRule]:

@@ -17,9 +17,7 @@ on which a Nexus repository's webhooks arrive, for example:
         {"ignore": "nothing was pushed"}]}}]
 """
 
-import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -38,6 +36,7 @@ from pydantic_core import ErrorDetails
 from schemas.catalogue import CATALOGUE
 from schemas.events import Event
 from schemas.feeds import SUBSCRIPTION_PATTERN
+from workers.json_settings import json_setting
 
 READ = ("data", "attributes", "messageId", "publishTime", "orderingKey", "subscription")
 """What an expression may read of a message."""
@@ -146,7 +145,7 @@ class Subscriptions(BaseModel):
     @classmethod
     def _read(cls, value: Any) -> Any:
         if isinstance(value, str):
-            value = _parsed(value)
+            value = json_setting(value, "the feeds") or []
         if isinstance(value, dict) and set(value) <= {"subscriptions"}:
             value = value.get("subscriptions", ())
         if not isinstance(value, list | tuple):
@@ -159,22 +158,6 @@ class Subscriptions(BaseModel):
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"{doubled[0]} is listed twice: a subscription has one mapping")
         return self
-
-
-def _parsed(text: str) -> Any:
-    if not text.strip():
-        return []
-    where = "the feeds"
-    if text.lstrip()[0] not in "[{":
-        where = f"the feeds in {text}"
-        try:
-            text = Path(text.removeprefix("file://")).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{where} cannot be read: {error}") from None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} are not JSON: {error}") from None
 
 
 def _subscription(number: int, item: Any) -> Subscription:
