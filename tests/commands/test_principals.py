@@ -65,7 +65,7 @@ def test_key_is_shown_to_a_person() -> None:
 def test_policy_is_said_in_words(tmp_path: Path) -> None:
     """Who it is, by which proof, what it may bring, as whom and how much: from a file, stdin or the settings alike."""
     sight = {"type": "image.*", "subject": "europe-docker.pkg.dev/acme/**"}
-    more = {"sources": ["/shop/**"], "rate": 90, "may_see": [sight]}
+    more = {"sources": ["/shop/**"], "rate": 90, "may_see": [sight], "may_act": True}
     shop = github("acme/shop", ref=["refs/heads/main", "refs/tags/*"]) | more
     text = policy(shop, {"name": "jenkins", "api_keys": [hash_of("a"), hash_of("b")], "may_publish": [GRANT]})
     file = tmp_path / "principals.json"
@@ -84,6 +84,7 @@ def test_policy_is_said_in_words(tmp_path: Path) -> None:
         "repository_id 1296269, ref refs/heads/main or refs/tags/*",
         "may_publish": ["image.pushed with image europe-docker.pkg.dev/acme/**"],
         "may_see": ["runs of image.* about europe-docker.pkg.dev/acme/**"],
+        "may_act": True,
         "sources": "/shop/**",
         "rate": "90 a minute, 100 at once",
         "remarks": [],
@@ -92,6 +93,7 @@ def test_policy_is_said_in_words(tmp_path: Path) -> None:
     table = run("check", str(file)).stdout
     assert "KNOWN BY" in table
     assert "jenkins" in table
+    assert "may act" in table
 
 
 def test_what_is_hardly_meant_is_remarked_on() -> None:
@@ -141,7 +143,7 @@ def test_issuer_that_nobody_uses_is_named() -> None:
     ("text", "sentence"),
     [
         ("hello", "what is on stdin is no JSON object"),
-        ('{"principals": 7}', "principals: Input should be"),
+        ('{"principals": 7}', "principals: is a JSON list, and this is none"),
         (policy(github("x", {"type": "image.attested"})), "lets x publish image.attested, which only a worker says"),
     ],
 )
