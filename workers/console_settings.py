@@ -57,6 +57,9 @@ class ConsoleSettings(BaseModel):
     """Where people open the door, as in https://sealane.example.com; needed unless it listens on loopback."""
     secret: Reference | None = None
     """Secret reference to at least 32 random bytes as text, the same in all replicas: it signs the cookies."""
+    operator_seed: Reference | None = None
+    """Secret reference to the nkey seed of the bus identity `operator`, under which the console acts; left out, it is
+    where SEALANE_NATS_SEED says, which then holds `{identity}`."""
     session: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=30))] = timedelta(hours=12)
     """How long somebody stays signed in, in seconds or ISO 8601."""
     providers: tuple[Provider, ...] = ()

@@ -23,6 +23,10 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
+def _unless_empty(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
 def _seconds(value: Any) -> Any:
     """Read a plain number as seconds; ISO 8601 (`PT20S`) is understood as well."""
     try:
@@ -57,7 +61,7 @@ class Settings(BaseSettings):
     principals: str = ""
     """Who may publish what at the door: a JSON object, or the path of a JSON file that holds it. Nobody if left out;
     `workers/gateway/principals.py` describes every field."""
-    console: Annotated[ConsoleSettings | None, NoDecode] = None
+    console: Annotated[ConsoleSettings | None, NoDecode, BeforeValidator(_unless_empty)] = None
     """The console for people: where they open it and how they sign in: a JSON object, or the path of a JSON file that
     holds it. Left out, there is none, but in the local world. `workers/console_settings.py` describes every field."""
     github: Annotated[GithubSettings, NoDecode] = GithubSettings()

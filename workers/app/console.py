@@ -35,11 +35,22 @@ async def open_console(settings: Settings) -> AsyncIterator[ConsoleKit | None]:
     if wanted.url is None and not is_loopback(settings.http_host):
         raise Invalid("the console has no address: set `url` in SEALANE_CONSOLE to the one that people open")
     secret = await read_secret(wanted.secret)
-    operator = await open_bus(settings, OPERATOR)
+    operator = await open_bus(_as_operator(settings, wanted), OPERATOR)
     try:
         yield ConsoleKit(wanted, secret, Providers(read_secret), operator)
     finally:
         await operator.close()
+
+
+def _as_operator(settings: Settings, wanted: ConsoleSettings) -> Settings:
+    """Return the settings with the seed of the `operator`. Raises Invalid when there is none but the door's own."""
+    if wanted.operator_seed is not None:
+        return settings.model_copy(update={"nats_seed": wanted.operator_seed})
+    if settings.nats_seed is not None and "{identity}" not in settings.nats_seed:
+        raise Invalid(
+            "the console acts on the bus as `operator`: name that identity's seed as `operator_seed` in SEALANE_CONSOLE"
+        )
+    return settings
 
 
 def console_at_home(settings: Settings, world: WorldFolder) -> Settings:

@@ -14,7 +14,7 @@ _COLUMNS = {
     "PRINCIPAL": lambda record: record["principal"],
     "KNOWN BY": lambda record: record["proof"],
     "MAY PUBLISH": lambda record: "; ".join(record["may_publish"]) or "nothing",
-    "MAY SEE": lambda record: "; ".join(record["may_see"]) or "its own runs",
+    "MAY SEE": lambda record: "; ".join([*record["may_see"], *(["may act"] * record["may_act"])]) or "its own runs",
     "AS SOURCE": lambda record: record["sources"],
     "RATE": lambda record: record["rate"],
     "REMARKS": lambda record: "; ".join(record["remarks"]),

@@ -23,6 +23,8 @@ class Explained:
     """One grant each."""
     may_see: tuple[str, ...]
     """Whose runs it sees besides its own, one sight each."""
+    may_act: bool
+    """Whether it may replay, drop, stop and resume in the console."""
     sources: str
     """As which CloudEvents sources it may speak."""
     rate: str
@@ -36,6 +38,7 @@ class Explained:
             "proof": self.proof,
             "may_publish": list(self.may_publish),
             "may_see": list(self.may_see),
+            "may_act": self.may_act,
             "sources": self.sources,
             "rate": self.rate,
             "remarks": list(self.remarks),
@@ -59,6 +62,7 @@ def _explained(policy: Policy, principal: Principal, issuer: Issuer | None) -> E
         proof=_proof(principal, issuer),
         may_publish=tuple(_granted(grant) for grant in principal.may_publish),
         may_see=tuple(map(_seen, principal.may_see)),
+        may_act=principal.may_act,
         sources=" or ".join(principal.sources) or "any that no other names",
         rate=f"{principal.rate:g} a minute, {principal.burst:g} at once",
         remarks=tuple(_remarks(policy, principal, issuer)),
