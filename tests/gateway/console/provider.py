@@ -4,6 +4,7 @@ It really checks: client, secret, redirect URI, a code that is good once, and th
 """
 
 import hashlib
+import html
 import secrets
 from base64 import urlsafe_b64encode
 from typing import Any
@@ -36,16 +37,27 @@ class PeopleProvider(LocalIssuer):
             web.get("/authorize", self._authorize),
             web.post("/token", self._token),
             web.get("/user", self._user),
+            web.get("/chat", self._chat),
         ]
 
     @property
     def endpoints(self) -> dict[str, str]:
         """Where everything is."""
         return {
-            "authorization_endpoint": f"{self.url}/authorize",
+            "authorization_endpoint": f"{self.elsewhere}/authorize",
             "token_endpoint": f"{self.url}/token",
             "userinfo_endpoint": f"{self.url}/user",
         }
+
+    @property
+    def elsewhere(self) -> str:
+        """The same server under a name that is another site than 127.0.0.1."""
+        return self.url.replace("127.0.0.1", "localhost")
+
+    async def _chat(self, request: web.Request) -> web.Response:
+        """Show a link that somebody sent."""
+        link = f'<a href="{html.escape(request.query["to"])}">look at this</a>'
+        return web.Response(text=f"<!doctype html><title>chat</title>{link}", content_type="text/html")
 
     async def _describe(self, _: web.Request) -> web.Response:
         return web.json_response({"issuer": self.url, "jwks_uri": f"{self.url}/.well-known/jwks"} | self.endpoints)

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import jwt
 import pytest
+from playwright.async_api import Page, expect
 
 from tests.bus.lane import Lane
 from tests.gateway.console.conftest import House, Person, Seen, open_house
@@ -160,6 +161,22 @@ async def test_a_provider_that_the_policy_does_not_know_is_refused_at_the_start(
     with pytest.raises(Invalid, match="SEALANE_CONSOLE"):
         async with open_house(lane, tmp_path, policy, providers=[wrong]):
             pass
+
+
+async def test_a_browser_signs_in_and_comes_from_a_chat(screen: Page, house: House, provider: PeopleProvider) -> None:
+    """Over the border between two sites, where cookies stay behind: a deep link leads to its page both times."""
+    await screen.goto(f"{house.url}/console/dead")
+    await screen.get_by_role("link", name="Sign in with Corp").click()
+    await screen.wait_for_url(f"{house.url}/console/dead")
+    await expect(screen.get_by_role("heading", name="Dead letters")).to_be_visible()
+
+    await screen.goto(f"{provider.elsewhere}/chat?to={house.url}/console/workers")
+    await screen.get_by_role("link", name="look at this").click()
+    await expect(screen.get_by_role("heading", name="Workers")).to_be_visible()
+    await screen.context.clear_cookies()
+    await screen.goto(f"{provider.elsewhere}/chat?to={house.url}/console/workers")
+    await screen.get_by_role("link", name="look at this").click()
+    await expect(screen.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
 def asserted(provider: PeopleProvider, **changed: Any) -> str:
