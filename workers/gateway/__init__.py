@@ -9,5 +9,7 @@ Law of this room: one file per concern. It knows the bus, never a cloud or a wor
     principals, explanation      who may publish what: policy as data, and in words
     limits                       how much, and what a token is used for: known to all replicas together
     callers, tokens, keysets     who calls: API keys, signed tokens, the keys of their issuers
+    viewers                      who follows runs: also by a session of the console, or by a ticket
     openapi                      the door described for programs
+    console                      the pages for the person on call
 """

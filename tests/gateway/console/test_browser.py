@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.bus.lane import Lane, until
 from tests.gateway.console.conftest import ACTOR, SEER, House, open_house, say
 from tests.gateway.console.test_letters import bury
+from workers.bus.judgement.line import resume_line, stop_line
 from workers.gateway.principals import Policy
 
 BAD = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script> \x1b[31m \u202e"
@@ -105,6 +106,19 @@ async def test_the_list_is_live_and_keeps_to_its_filter(screen: Page, house: Hou
     await say(lane, "new", 3)
     await expect(row).to_have_count(0)
     await expect(screen.locator(".empty")).to_be_visible()
+
+
+async def test_a_page_that_is_left_open_says_when_somebody_is_needed(screen: Page, house: House, lane: Lane) -> None:
+    """A line stops while nobody does anything: the page and its title say so, and say it no more when it runs."""
+    await sign_in(screen, house)
+    await live(screen)
+    await expect(screen).to_have_title("Runs · sealane")
+    await stop_line(lane.connection, lane.publisher, "echo", by="alice", reason="the registry is away")
+
+    await expect(screen.get_by_text("The line of echo is stopped")).to_be_visible()
+    await expect(screen).to_have_title("(1!) Runs · sealane")
+    await resume_line(lane.connection, lane.publisher, "echo", by="alice")
+    await expect(screen.locator("#needs li")).to_have_count(0)
 
 
 async def test_two_thousand_runs_stay_quick(screen: Page, house: House, lane: Lane) -> None:

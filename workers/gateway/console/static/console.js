@@ -194,20 +194,31 @@ function followRun(one) {
 
 // ── pages that are asked for again ────────────────────────────────────────────────────────────────────────────────
 
-function renew(part) {
-  setInterval(async () => {
-    if (document.hidden || part.contains(document.activeElement) || part.querySelector("details[open]")) return;
+function renew(parts) {
+  const follows = document.querySelector("[data-follow]") !== null;
+  const tell = (state, text) => { if (!follows) say(state, text); };
+
+  async function look() {
+    if (document.hidden) return;
     try {
       const answer = await fetch(location.href, { credentials: "same-origin" });
-      const found = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
-      if (!answer.ok || !found) throw new Error("no such part");
-      part.replaceChildren(...found.childNodes);
-      tellTimes(part);
-      say("on", "live");
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (!answer.ok || !parts.every((part) => page.getElementById(part.id))) throw new Error("another page");
+      for (const part of parts) {
+        // Whoever is about to press something there shall find it where it was.
+        if (part.contains(document.activeElement)) continue;
+        part.replaceChildren(...page.getElementById(part.id).childNodes);
+        tellTimes(part);
+      }
+      document.title = page.title;
+      tell("on", "live");
     } catch {
-      say("lost", "connection lost, trying again");
+      tell("lost", "connection lost, trying again");
     }
-  }, Number(part.dataset.renew) * 1000);
+  }
+
+  setInterval(look, Math.min(...parts.map((part) => Number(part.dataset.renew))) * 1000);
+  document.addEventListener("visibilitychange", look);
 }
 
 // ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,5 +246,6 @@ const runs = document.querySelector("#runs[data-follow]");
 if (runs) listRuns(runs);
 const one = document.querySelector("#one[data-follow]");
 if (one) followRun(one);
-for (const part of document.querySelectorAll("[data-renew]")) renew(part);
+const parts = [...document.querySelectorAll("[data-renew]")];
+if (parts.length) renew(parts);
 if (byId("log")) byId("log").scrollTop = byId("log").scrollHeight;
