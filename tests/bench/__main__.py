@@ -10,13 +10,14 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from tests.bench import attesting, bridging, bus, intake, keys, live, memory, startup, webhook
+from tests.bench import attesting, bridging, bus, intake, keys, listing, live, memory, startup, webhook
 from tests.bench.figures import RESULTS, Figure, report
 from tests.bench.processes import clean_up_on_sigterm
 
 Measure = Callable[..., Coroutine[Any, Any, list[Figure]]]
 BENCHES: dict[str, Measure] = {
-    module.NAME: module.measure for module in (bus, memory, startup, attesting, keys, bridging, intake, webhook, live)
+    module.NAME: module.measure
+    for module in (bus, memory, startup, attesting, keys, bridging, intake, webhook, live, listing)
 }
 
 

@@ -6,13 +6,23 @@ only the last chunk, which must end where the text ends, is looked for everywher
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 
 def matches(pattern: str, value: str) -> bool:
     """Whether a text is as a pattern says."""
     return _expression(pattern).fullmatch(value) is not None
+
+
+def matching(pattern: str) -> Callable[[str | None], bool]:
+    """Return what tells of many texts whether they are as a pattern says; of none only `**` says so."""
+    if pattern == "**":
+        return lambda _: True
+    if "*" not in pattern:
+        return lambda text: text == pattern
+    found = _expression(pattern).fullmatch
+    return lambda text: text is not None and found(text) is not None
 
 
 @lru_cache(maxsize=4096)

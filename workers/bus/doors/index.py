@@ -17,7 +17,7 @@ from workers.bus.doors.history import read_run
 from workers.bus.doors.runs import AUDIT, Consumers, Run, RunState
 from workers.bus.topology.streams import PROGRESS
 from workers.bus.transport.connection import Connection
-from workers.bus.transport.stored import read_page
+from workers.bus.transport.stored import Page, read_page
 from workers.failures import SealaneError
 
 log = logging.getLogger(__name__)
@@ -93,9 +93,8 @@ class Index:
 
     def newest(self, *, before: int | None = None) -> Iterator[Row]:
         """Return the rows, newest word first, from before a sequence on."""
-        for row in reversed(self._rows.values()):
-            if before is None or row.sequence < before:
-                yield row
+        rows = reversed(self._rows.values())
+        return rows if before is None else (row for row in rows if row.sequence < before)
 
     def since(self, sequence: int) -> list[Row]:
         """Return the rows of which something was said after a sequence, oldest word first."""
@@ -137,16 +136,23 @@ class Index:
             for kept in (self._rows, self._open, self._told):
                 kept.clear()
         watch.caught_up()
-        pending = 1
-        while pending:
-            page = await read_page(
-                self._connection, PROGRESS, subject="progress.>", start=self._position + 1, size=_PAGE
-            )
-            for stored in page.messages:
-                self._merge(Said(stored))
-            pending = page.pending if page.messages else 0
-            await self._say()
+        coming: asyncio.Task[Page] | None = asyncio.create_task(self._page(self._position + 1))
+        try:
+            while coming is not None:
+                page = await coming
+                # The next one is on its way while this one is merged.
+                more = bool(page.pending and page.messages)
+                coming = asyncio.create_task(self._page(page.messages[-1].sequence + 1)) if more else None
+                for stored in page.messages:
+                    self._merge(Said(stored))
+                await self._say()
+        finally:
+            if coming is not None:
+                coming.cancel()
         await self._read_again()
+
+    async def _page(self, start: int) -> Page:
+        return await read_page(self._connection, PROGRESS, subject="progress.>", start=start, size=_PAGE)
 
     async def _listen(self, watch: Watch) -> None:
         while not (watch.behind or watch.closed):

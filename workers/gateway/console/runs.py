@@ -27,7 +27,7 @@ from workers.gateway.console.attention import Attention
 from workers.gateway.console.rendering import HEADERS, page
 from workers.gateway.console.sessions import Session
 from workers.gateway.console.timeline import Timeline
-from workers.gateway.live.listing import shows_row
+from workers.gateway.live.listing import seen_by
 from workers.gateway.principals import Principal
 from workers.gateway.problems import Problem
 from workers.gateway.runs import RUN, RunsDoor
@@ -151,8 +151,9 @@ class RunPages:
     async def _found(self, principal: Principal, sought: Sought) -> list[Row]:
         """Return the rows of a page and one more, if there are. Others have their turn while many are looked at."""
         found: list[Row] = []
+        is_seen = seen_by(principal)
         for number, row in enumerate(list(self._index.newest(before=sought.before)), start=1):
-            if sought.fits(row) and shows_row(principal, row):
+            if sought.fits(row) and (is_seen is None or is_seen(row)):
                 found.append(row)
                 if len(found) > PAGE:
                     break
@@ -162,7 +163,7 @@ class RunPages:
 
     def _counts(self, principal: Principal) -> Counts:
         newest = list(islice(self._index.newest(), COUNTED + 1))
-        states = Counter[str](row.state for row in newest[:COUNTED] if shows_row(principal, row))
+        states = Counter[str](row.state for row in filter(seen_by(principal), newest[:COUNTED]))
         return Counts(states, whole=len(newest) <= COUNTED)
 
     async def _opened_by(self, timeline: Timeline) -> tuple[Envelope | None, str]:

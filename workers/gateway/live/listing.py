@@ -5,10 +5,10 @@ sequences of PROGRESS, and `Last-Event-ID` asks for what changed after one. What
 the list as well (`retention.progress_age`, `retention.progress_bytes`).
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from itertools import islice
+from operator import attrgetter
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -20,8 +20,8 @@ from starlette.responses import JSONResponse, Response
 from workers.bus.doors.index import Index, Row
 from workers.gateway.live.tale import HEARTBEAT, Told
 from workers.gateway.live.wire import MEDIA_TYPE, EventStream
-from workers.gateway.patterns import matches
-from workers.gateway.principals import Principal
+from workers.gateway.patterns import matching
+from workers.gateway.principals import Principal, Sight
 from workers.gateway.problems import Problem
 from workers.gateway.tokens import Bearer
 
@@ -46,17 +46,37 @@ class Wanted(BaseModel):
     after: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
     """Live: the rows which changed after this sequence, for who has a page of them and no id of an event yet."""
 
-    def fits(self, row: Row) -> bool:
-        """Whether a row is asked for."""
-        return (
-            (self.state is None or row.state == self.state)
-            and (self.worker is None or row.worker == self.worker)
-            and (self.type is None or matches(self.type, row.type))
-            and (self.actor is None or (row.actor is not None and matches(self.actor, row.actor)))
-            and (self.subject is None or (row.subject is not None and matches(self.subject, row.subject)))
-            and (self.run is None or row.run == self.run)
-            and _within(row.at, self.since, self.until)
-        )
+    def among(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Return those rows that are asked for: of 100,000, each test is made once, and none needlessly."""
+        tests = [*self._equalities(), *self._times()]
+        for name in ("type", "actor", "subject"):
+            if (pattern := getattr(self, name)) is not None:
+                tests.append(_matching(name, pattern))  # noqa: PERF401 - three, said plainly
+        for test in tests:
+            rows = filter(test, rows)
+        return iter(rows)
+
+    def _equalities(self) -> Iterator[Callable[[Row], bool]]:
+        state, worker, run = self.state, self.worker, self.run
+        if state is not None:
+            yield lambda row: row.state == state
+        if worker is not None:
+            yield lambda row: row.worker == worker
+        if run is not None:
+            yield lambda row: row.run == run
+
+    def _times(self) -> Iterator[Callable[[Row], bool]]:
+        if self.since is not None:
+            since = self.since.timestamp()
+            yield lambda row: row.at >= since
+        if self.until is not None:
+            until = self.until.timestamp()
+            yield lambda row: row.at <= until
+
+
+def _matching(name: str, pattern: str) -> Callable[[Row], bool]:
+    get, fits = attrgetter(name), matching(pattern)
+    return lambda row: get(row) is not None and fits(get(row))
 
 
 class ListDoor:
@@ -114,14 +134,16 @@ class ListDoor:
                 yield Told("heartbeat")
 
     def _seen(self, principal: Principal, wanted: Wanted, rows: Iterator[Row]) -> Iterator[Row]:
-        for row in rows:
-            if wanted.fits(row) and shows_row(principal, row):
-                yield row
+        return filter(seen_by(principal), wanted.among(rows))
 
 
-def shows_row(principal: Principal, row: Row) -> bool:
-    """Whether a principal may see the run of a row."""
-    return row.actor == principal.name or any(sight.shows(row.type, row.subject) for sight in principal.may_see)
+def seen_by(principal: Principal) -> Callable[[Row], bool] | None:
+    """Return what tells whether a principal may see the run of a row, None when it may see all: made for `filter`."""
+    if Sight() in principal.may_see:
+        return None
+    name = principal.name
+    sights = [(matching(sight.type), matching(sight.subject)) for sight in principal.may_see]
+    return lambda row: row.actor == name or any(types(row.type) and about(row.subject) for types, about in sights)
 
 
 def _told(row: Row) -> Told:
@@ -152,7 +174,3 @@ def _after(request: Request) -> int | None:
             attribute="Last-Event-ID",
         )
     return int(text)
-
-
-def _within(at: float, since: datetime | None, until: datetime | None) -> bool:
-    return (since is None or at >= since.timestamp()) and (until is None or at <= until.timestamp())
