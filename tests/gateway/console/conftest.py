@@ -122,18 +122,25 @@ class Person:
 
     async def get(self, path: str, *, follow: bool = True, **headers: str) -> Seen:
         """Open a page; in names of headers `_` is `-`."""
-        return await self._ask("GET", path, None, headers, follow=follow)
+        return await self.ask("GET", path, None, headers, follow=follow)
 
     async def post(self, path: str, fields: dict[str, str], *, origin: str | None = "", follow: bool = True) -> Seen:
         """Send a form as a page of ours would, unless another origin is said; None: without one."""
         headers = {} if origin is None else {"origin": origin or self.house.url}
-        return await self._ask("POST", path, fields, headers, follow=follow)
+        return await self.ask("POST", path, fields, headers, follow=follow)
 
-    async def _ask(
-        self, method: str, path: str, fields: dict[str, str] | None, headers: dict[str, str], *, follow: bool
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        fields: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        follow: bool = True,
     ) -> Seen:
+        """Send a request."""
         url = path if path.startswith("http") else f"{self.house.url}{path}"
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        given = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         async with self._session.request(method, url, data=fields, headers=given, allow_redirects=follow) as answer:
             found = {name.lower(): value for name, value in answer.headers.items()}
             return Seen(answer.status, await answer.text(), found, str(answer.url))

@@ -28,6 +28,23 @@ async def test_a_link_signs_in_once(people: People, house: House) -> None:
     assert (await second.get("/console")).status == 401
 
 
+async def test_looking_where_a_link_leads_does_not_use_it_up(people: People, house: House) -> None:
+    """What a chat or a mail program asks to show a preview (HEAD) leaves it to the person."""
+    link, person = house.link(), await people(None)
+    assert (await person.ask("HEAD", link)).status in {200, 401}
+    assert (await person.get(link)).status == 200
+
+
+async def test_style_and_script_are_kept_under_their_own_hash_alone(people: People) -> None:
+    """An address of another version is answered, and not remembered."""
+    person = await people(ACTOR)
+    address = (await person.get("/console")).text.partition('<script src="')[2].partition('"')[0]
+    kept, other = await person.get(address), await person.get("/console/static/console.js?v=000000000000")
+
+    assert (kept.status, kept.headers["cache-control"]) == (200, "public, max-age=31536000, immutable")
+    assert (other.text, other.headers["cache-control"]) == (kept.text, "no-store")
+
+
 async def test_of_many_who_open_a_link_at_once_one_gets_in(people: People, house: House) -> None:
     """The link is used up at all replicas together."""
     link = house.link()

@@ -63,9 +63,10 @@ async def static(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _FILES:
         return problem_page(Problem(HTTPStatus.NOT_FOUND, "there is no such file"), None)
-    content, _ = _file(name)
-    # The address holds the content's hash, so that what is kept is never an old one.
-    fresh = {"cache-control": "public, max-age=31536000, immutable"} if "v" in request.query_params else {}
+    content, version = _file(name)
+    # Kept for good under its own hash alone: while replicas are replaced, an old one is asked for what a new one has.
+    is_kept = request.query_params.get("v") == version
+    fresh = {"cache-control": "public, max-age=31536000, immutable"} if is_kept else {}
     return Response(content, headers=HEADERS | fresh, media_type=_FILES[name])
 
 
