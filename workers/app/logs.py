@@ -27,6 +27,8 @@ def configure_logs(level: str, *, json_lines: bool | None = None) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+        # Google's clients keep to themselves what they log, unless somebody said so before they were imported.
+        logging.getLogger(name).propagate = True
     for name in _SILENT:
         logging.getLogger(name).setLevel(logging.ERROR if logging.getLogger().level > logging.DEBUG else logging.DEBUG)
 

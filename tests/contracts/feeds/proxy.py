@@ -13,18 +13,28 @@ class Proxy:
         self._host, _, port = target.rpartition(":")
         self._port = int(port)
         self._era = 0
+        self._for_good = False
         self._connections: set[asyncio.StreamWriter] = set()
         self._onward: set[asyncio.StreamWriter] = set()
 
-    def silence(self) -> None:
-        """Swallow from now on what the present clients send, and tell them nothing; the service loses them."""
+    def silence(self, *, for_good: bool = False) -> None:
+        """Swallow from now on what the present clients send, and tell them nothing; the service loses them.
+
+        `for_good` swallows also what comes over connections that are made later.
+        """
         self._era += 1
+        self._for_good = for_good
         for onward in self._onward:
             onward.transport.abort()
         self._onward.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        if self._for_good:
+            self._connections.add(writer)
+            while await reader.read(1 << 16):
+                pass
+            return
         era = self._era
         theirs, onward = await asyncio.open_connection(self._host, self._port)
         self._connections |= {writer, onward}

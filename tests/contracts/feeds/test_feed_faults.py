@@ -121,7 +121,7 @@ async def test_closing_does_not_wait_for_a_connection_that_is_silent(place: Plac
         await taker.start()
         place.service.publish(topic, "held")
         [held] = await taker.come(1)
-        way.silence()
+        way.silence(for_good=True)
         held.ack()
         async with asyncio.timeout(30):
             await taker.feed.close()

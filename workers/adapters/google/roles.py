@@ -21,7 +21,7 @@ from workers.ports import (
 ROLES: Mapping[type, tuple[str, ...]] = {
     Images: ("roles/artifactregistry.reader",),
     ImageInventory: ("roles/artifactregistry.reader",),
-    Feeds: ("roles/pubsub.subscriber",),
+    Feeds: ("roles/pubsub.subscriber", "roles/pubsub.viewer"),
     KeyMaker: ("roles/cloudkms.admin",),
     SigningKeys: ("roles/cloudkms.signerVerifier",),
     Attestors: ("roles/binaryauthorization.attestorsViewer", "roles/binaryauthorization.attestorsVerifier"),
