@@ -69,7 +69,7 @@ async def test_description_names_all_that_is_served(caller: Caller) -> None:
     found = (await caller.ask("GET", "/openapi.json", headers={"authorization": f"Bearer {SLOW_KEY}"})).json
     public = {path for path, item in found["paths"].items() if item.get("get", {}).get("security") == []}
 
-    served = ("/events", "/openapi.json", "/runs", "/runs/{run}", "/progress/{run}", "/webhooks/github")
+    served = ("/events", "/events/{id}", "/openapi.json", "/runs", "/runs/{run}", "/progress/{run}", "/webhooks/github")
     assert set(found["paths"]) >= {*served, *public}
     assert public == {"/livez", "/readyz"}
     assert {(await caller.ask("GET", path)).status for path in public} == {200}

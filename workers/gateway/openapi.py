@@ -54,6 +54,7 @@ def document(principal: Principal) -> dict[str, Any]:
             "/runs": {"get": _runs()},
             "/runs/{run}": {"get": _run()},
             "/progress/{run}": {"get": _progress()},
+            "/events/{id}": {"get": _event()},
             "/tickets": {"post": _tickets()},
             "/webhooks/github": webhooks.path_item({"$ref": f"{_REF}Problem"}),
             "/livez": {"get": _get("Whether the door is alive.", public=True)},
@@ -137,6 +138,16 @@ def _progress() -> dict[str, Any]:
     ]
     told = {"description": "What is told, until the run is complete.", "content": {EVENTS_MEDIA_TYPE: {}}}
     operation["responses"] |= {"200": told, "204": {"description": "All was told, the end included: stop asking."}}
+    return operation
+
+
+def _event() -> dict[str, Any]:
+    operation = _progress()
+    operation["summary"] = "The run that an event opened, live, by the id that whoever brought it gave it."
+    text = {"type": "string", "minLength": 1, "maxLength": MAX_ATTRIBUTE}
+    kept = [parameter for parameter in operation["parameters"] if parameter["name"] not in {"run", "ticket"}]
+    source = {"name": "source", "in": "query", "description": "Of this very event; else the newest.", "schema": text}
+    operation["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": text}, *kept, source]
     return operation
 
 

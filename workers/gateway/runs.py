@@ -63,12 +63,7 @@ class RunsDoor:
     async def require(self, principal: Principal, run: Run) -> None:
         """Raise Problem (404) when a principal may not see a run, or nothing is heard of it; Unavailable."""
         if not (shows(principal, run) or await self._brought(principal, run)):
-            # The same answer for a run of somebody else: that there is one is nobody's business.
-            raise Problem(
-                HTTPStatus.NOT_FOUND,
-                f"nothing is heard of a run {run.id} of yours yet, or not any more: ask again, or look at its receipt",
-                after=_SOON,
-            )
+            raise unknown(f"a run {run.id}")
 
     async def _brought(self, principal: Principal, run: Run) -> bool:
         """Whether the event which opened a run is stored with this principal as its actor."""
@@ -85,3 +80,9 @@ def shows(principal: Principal, run: Run) -> bool:
     """Whether the policy lets a principal see a run, whoever opened it."""
     roots = run.roots
     return bool(roots) and any(sight.shows(roots[0].type, roots[0].subject) for sight in principal.may_see)
+
+
+def unknown(what: str) -> Problem:
+    """Return the answer about what is not there, the same for what is somebody else's: that is nobody's business."""
+    sentence = f"nothing is heard of {what} of yours yet, or not any more: ask again, or look at its receipt"
+    return Problem(HTTPStatus.NOT_FOUND, sentence, after=_SOON)

@@ -67,6 +67,7 @@ def application(
     routes = [Route("/events", events.post, methods=["POST"]), Route("/openapi.json", events.describe)]
     routes += [Route("/livez", livez), Route("/readyz", readyz)]
     routes += [Route("/runs", live.list.get), Route("/runs/{run}", live.runs.get), Route("/progress/{run}", live.get)]
+    routes += [Route("/events/{id:path}", live.get_event, methods=["GET"])]
     routes += [Route(GITHUB_PATH, github.post, methods=["POST"]), *more]
     everything = Starlette(routes=routes, exception_handlers={HTTPException: elsewhere})
     # It would send a caller, with its token, to the plain http of the host that the request named.

@@ -15,6 +15,7 @@ from tests.bus.lane import Lane, until
 from tests.gateway.conftest import KEY, SLOW_KEY, Answer, Caller, open_door
 from workers.gateway.callers import hash_of
 from workers.gateway.principals import Policy
+from workers.retention import Retention
 
 SEER_KEY = "slk_seer00000000000000000000000000000000000"
 BEGAN = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
@@ -99,6 +100,19 @@ async def test_runs_are_filtered(lane: Lane, caller: Caller, query: str, names: 
     await say(lane, "c", 3, outcome="dead", message="no")
     await rows(caller, most=3)
     assert [row["run"] for row in (await ask(caller, query)).json["runs"]] == names
+
+
+async def test_a_list_says_how_long_it_keeps_what(caller: Caller) -> None:
+    """Nobody takes what is gone for what never was."""
+    kept: dict[str, Any] = {}
+
+    async def known() -> bool:
+        kept.update((await ask(caller)).json["kept"])
+        return bool(kept)
+
+    await until(known, what="how long is known")
+    retention = Retention()
+    assert kept == {"seconds": retention.progress_age.total_seconds(), "messages": retention.progress_per_run}
 
 
 async def test_a_list_is_read_page_by_page(lane: Lane, caller: Caller) -> None:

@@ -16,13 +16,15 @@ from workers.gateway.principals import Policy
 Event = dict[str, str]
 
 
-async def follow(caller: Caller, run: str, *, most: int | None = None, **headers: str) -> list[Event]:
+async def follow(
+    caller: Caller, run: str, *, most: int | None = None, at: str = "/progress/", **headers: str
+) -> list[Event]:
     """Return the events of a run, to the end or as many as are wanted."""
     found: list[Event] = []
     given = {"authorization": f"Bearer {KEY}"} | {name.replace("_", "-"): value for name, value in headers.items()}
     async with (
         aiohttp.ClientSession() as session,
-        session.get(f"{caller.url}/progress/{run}", headers=given) as answer,
+        session.get(f"{caller.url}{at}{run}", headers=given) as answer,
     ):
         assert (answer.status, answer.content_type) == (200, "text/event-stream")
         event: Event = {}
@@ -116,3 +118,19 @@ async def test_an_event_that_waits_for_its_worker_is_followed_from_the_start(cal
     said = json.dumps(message | {"event": event, "at": "2026-11-02T09:30:00Z"})
     await lane.publisher.publish(f"progress.echo.{run}", said.encode())
     assert [one["event"] for one in await following] == ["progress", "completed"]
+
+
+async def test_a_run_is_followed_by_the_id_of_its_event(caller: Caller, echo: None) -> None:
+    """Whoever brought it need not remember the run: the id of its own is enough, with its source beyond doubt."""
+    event_id = "builds/17/shop@sha256:0"
+    run = (await caller.echo(event_id)).json["run"]
+    events = await follow(caller, run)
+
+    async def by_id(query: str) -> list[Event]:
+        return await follow(caller, query, at="/events/")
+
+    assert await by_id(f"{event_id}?source=/ci") == events
+    assert await by_id(event_id) == events
+    assert await by_id(run) == events
+    headers = {"authorization": f"Bearer {SLOW_KEY}"}
+    assert (await caller.ask("GET", f"/events/{event_id}", headers=headers)).status == 404

@@ -185,6 +185,10 @@ class Bounds:
 
     first: int
     last: int
+    seconds: float | None = None
+    """How long a message is kept; None is for ever."""
+    messages: int | None = None
+    """How many are kept of what one worker says in one run; None is all."""
 
 
 async def bounds(connection: Connection) -> Bounds:
@@ -192,8 +196,14 @@ async def bounds(connection: Connection) -> Bounds:
     info = await JetStreamApi(connection).stream(PROGRESS)
     if info is None:
         raise Unavailable(f"there is no stream {PROGRESS}: `sealane streams apply` makes it")
-    state = info["state"]
-    return Bounds(int(state["first_seq"]), int(state["last_seq"]))
+    state, config = info["state"], info["config"]
+    most, age = config.get("max_msgs_per_subject", -1), config.get("max_age", 0)
+    return Bounds(
+        first=int(state["first_seq"]),
+        last=int(state["last_seq"]),
+        seconds=age / 1e9 if age else None,
+        messages=most if most > 0 else None,
+    )
 
 
 async def said_of(connection: Connection, run: str, *, start: int = 1) -> AsyncGenerator[Said, None]:

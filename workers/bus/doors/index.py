@@ -7,12 +7,13 @@ A run that goes on is kept as it is merged; of one that is over, only its row st
 import asyncio
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 
 from schemas.progress import ProgressMessage
-from workers.bus.doors.fanout import EVERY_RUN, Fanout, Said, Watch, bounds, ended
+from workers.bus.doors.fanout import EVERY_RUN, Bounds, Fanout, Said, Watch, bounds, ended
 from workers.bus.doors.history import read_run
 from workers.bus.doors.runs import AUDIT, Consumers, Run, RunState
 from workers.bus.topology.streams import PROGRESS
@@ -68,6 +69,8 @@ class Index:
         """Whether all that the stream keeps was read."""
         self.closed = False
         """Whether nothing will be merged any more."""
+        self.held: Bounds | None = None
+        """What the stream held a moment ago, and how long it keeps it."""
         self._changed = asyncio.Condition()
         self._connection = connection
         self._fanout = fanout
@@ -170,16 +173,13 @@ class Index:
     async def _forget(self) -> None:
         """Drop the rows of which the stream keeps nothing any more."""
         while True:
+            with suppress(SealaneError):
+                self.held = await bounds(self._connection)
+                for name in [name for name, row in self._rows.items() if row.sequence < self.held.first]:
+                    del self._rows[name]
+                    self._open.pop(name, None)
+                    self._told.pop(name, None)
             await asyncio.sleep(_FORGET_INTERVAL)
-            try:
-                held = await bounds(self._connection)
-            except SealaneError:
-                continue
-            gone = [name for name, row in self._rows.items() if row.sequence < held.first]
-            for name in gone:
-                del self._rows[name]
-                self._open.pop(name, None)
-                self._told.pop(name, None)
 
     async def _read_again(self) -> None:
         """Merge anew what was over and is not: its earlier messages were forgotten."""

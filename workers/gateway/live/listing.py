@@ -100,7 +100,7 @@ class ListDoor:
 
     async def _page(self, request: Request, principal: Principal, wanted: Wanted) -> Response:
         rows = self.rows(principal, wanted)
-        answer = {"runs": [row.as_json() for row in rows], "complete": self.complete}
+        answer = {"runs": [row.as_json() for row in rows], "complete": self.complete, "kept": self.kept}
         headers = {"cache-control": "no-store"}
         if len(rows) == wanted.limit:
             query = {name: value for name, value in request.query_params.items() if name != "before"}
@@ -111,6 +111,17 @@ class ListDoor:
     def complete(self) -> bool:
         """Whether all that is kept was read."""
         return self._index.loaded.is_set()
+
+    @property
+    def kept(self) -> dict[str, float | None]:
+        """Say for how many seconds a word is kept, and how many of one worker in one run; None is without a bound."""
+        held = self._index.held
+        return {} if held is None else {"seconds": held.seconds, "messages": held.messages}
+
+    def of_event(self, principal: Principal, event_id: str) -> str | None:
+        """Return the newest run that a principal may see and that an event with this id opened, if there is one."""
+        rows = (row for row in self._index.newest() if row.id == event_id)
+        return next((row.run for row in filter(seen_by(principal), rows)), None)
 
     def rows(self, principal: Principal, wanted: Wanted) -> list[Row]:
         """Return a page of what a principal may see."""

@@ -1,4 +1,4 @@
-"""`GET /progress/{run}`: a run, live, by Server-Sent Events, for whoever may see it.
+"""`GET /progress/{run}`, `GET /events/{id}`: a run, live, by Server-Sent Events, for whoever may see it.
 
 `Last-Event-ID` or `?after=` say after which sequence of PROGRESS it goes on. Nothing is lost or repeated in between,
 whichever replica of the door is asked; a `gap` is told where something may be missing. After `completed` the stream
@@ -13,6 +13,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
+from schemas.identity import run_id
 from workers.bus.doors.fanout import Fanout
 from workers.bus.doors.index import Index
 from workers.bus.doors.runs import Consumers, Run
@@ -23,7 +24,7 @@ from workers.gateway.live.tale import COMPLETED, Place, Tale
 from workers.gateway.live.wire import EventStream
 from workers.gateway.principals import Principal
 from workers.gateway.problems import Problem, shown
-from workers.gateway.runs import RunsDoor
+from workers.gateway.runs import RUN, RunsDoor, unknown
 from workers.gateway.tokens import Bearer
 
 PLACE_PATTERN = rf"^([0-9]{{1,18}})({COMPLETED})?$"
@@ -63,9 +64,28 @@ class LiveDoor:
 
     async def get(self, request: Request) -> Response:
         """Answer GET /progress/{run}."""
+        return await self._told(request, lambda _: str(request.path_params["run"]))
+
+    async def get_event(self, request: Request) -> Response:
+        """Answer GET /events/{id}: the run that an event opened, by the id that whoever brought it gave it.
+
+        With `?source=` of that very event; else of the newest one with this id. A run's own id does as well.
+        """
+        event_id, source = str(request.path_params["id"]), request.query_params.get("source")
+        if source:
+            return await self._told(request, lambda _: run_id(source, event_id))
+        return await self._told(request, lambda principal: self._named(principal, event_id))
+
+    def _named(self, principal: Principal, event_id: str) -> str:
+        name = self.list.of_event(principal, event_id) or event_id
+        if not RUN.fullmatch(name):
+            raise unknown("an event with this id")
+        return name
+
+    async def _told(self, request: Request, named: Callable[[Principal], str]) -> Response:
         try:
-            bearer = await self._caller(request)
-            tale = await self.tale(bearer.principal, request.path_params["run"], _place(request))
+            principal = (await self._caller(request)).principal
+            tale = await self.tale(principal, named(principal), _place(request))
         except Problem as problem:
             return problem.response()
         return Response(status_code=HTTPStatus.NO_CONTENT) if tale is None else EventStream(tale.told())
