@@ -175,18 +175,16 @@ def _as_we_write_it(headers: Mapping[str, str]) -> Envelope | None:
         or (hops and not _HOPS(hops))
     ):
         return None
-    return Envelope(
-        event_id,
-        source,
-        event_type,
-        run,
-        time or None,
-        subject or None,
-        cause or None,
-        None,
-        int(hops or 0),
-        actor or None,
-    )
+    said = time or None, subject or None, cause or None
+    return Envelope(event_id, source, event_type, run, *said, None, int(hops or 0), actor or None)
+
+
+def is_plain(envelope: Envelope) -> bool:
+    """Whether whoever reads its headers has just this envelope, but for its time."""
+    together = f"{envelope.id}{envelope.source}{envelope.type}{envelope.subject or ''}{envelope.actor or ''}"
+    is_rare = envelope.cause or envelope.parentrun or envelope.traceparent or envelope.hops
+    fits = len(together) <= MAX_ATTRIBUTE and _UNENCODED(together) and _RUN(envelope.run)
+    return bool(not is_rare and fits and (envelope.time is None or _TIME(envelope.time)))
 
 
 def _as_others_may(headers: Mapping[str, str]) -> Envelope:

@@ -78,12 +78,15 @@ class EventsDoor:
 
     async def post(self, request: Request) -> Response:
         """Answer POST /events."""
+        if not await self._has_place():
+            return _crowded().response()
         try:
-            async with self.place():
-                bearer = await self.caller(request)
-                receipts = await self.bring(bearer, partial(self._read, request))
+            bearer = await self.caller(request)
+            receipts = await self.bring(bearer, partial(self._read, request))
         except Problem as problem:
             return problem.response()
+        finally:
+            self._places.release()
         answer = receipts if media_type(request) == BATCH_CONTENT_TYPE else receipts[0]
         return Response(to_json(answer), HTTPStatus.ACCEPTED, _NO_STORE, "application/json")
 
@@ -96,8 +99,7 @@ class EventsDoor:
     async def place(self) -> AsyncIterator[None]:
         """Hold one of the places for requests that are worked on. Raises Problem (503) when there is none for long."""
         if not await self._has_place():
-            busy = "too much is brought at once: send it again in a moment"
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, busy, after=_BUSY_SECONDS)
+            raise _crowded()
         try:
             yield
         finally:
@@ -224,6 +226,11 @@ class EventsDoor:
         self._metrics.denials[wrong] += 1
         claims = safe(json.dumps(dict(problem.evidence)))
         log.warning("denied (%d) to %s: %s; claims %s", problem.status, who, safe(problem.detail), claims)
+
+
+def _crowded() -> Problem:
+    busy = "too much is brought at once: send it again in a moment"
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, busy, after=_BUSY_SECONDS)
 
 
 def _grants(principal: Principal, event_type: str, place: Mapping[str, Any]) -> list[Grant]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -43,6 +44,15 @@ if TYPE_CHECKING:
 _NO_STORE = {"cache-control": "no-store"}
 
 
+class _AnyText(PathConvertor):
+    """What an event's id may be: it may hold slashes, and is not empty."""
+
+    regex = ".+"
+
+
+register_url_convertor("any", _AnyText())
+
+
 def application(
     connection: Connection,
     events: EventsDoor,
@@ -67,7 +77,7 @@ def application(
     routes = [Route("/events", events.post, methods=["POST"]), Route("/openapi.json", events.describe)]
     routes += [Route("/livez", livez), Route("/readyz", readyz)]
     routes += [Route("/runs", live.list.get), Route("/runs/{run}", live.runs.get), Route("/progress/{run}", live.get)]
-    routes += [Route("/events/{id:path}", live.get_event, methods=["GET"])]
+    routes += [Route("/events/{id:any}", live.get_event, methods=["GET"])]
     routes += [Route(GITHUB_PATH, github.post, methods=["POST"]), *more]
     everything = Starlette(routes=routes, exception_handlers={HTTPException: elsewhere})
     # It would send a caller, with its token, to the plain http of the host that the request named.

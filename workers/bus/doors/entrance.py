@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from schemas.catalogue import CATALOGUE
-from schemas.envelope import Envelope, EnvelopeError, from_headers
+from schemas.envelope import Envelope, EnvelopeError, from_headers, is_plain, now
 from schemas.events import Event
 from schemas.explanations import explain
 from schemas.identity import run_id
@@ -95,7 +95,12 @@ def check(
         tracestate=tracestate,
     )
     try:
-        return Entry(from_headers(envelope.headers()), event, event.model_dump_json().encode())
+        if is_plain(envelope):
+            envelope.time = envelope.time or now()
+        else:
+            # What cannot be read again as it is must not be stored.
+            envelope = from_headers(envelope.headers())
+        return Entry(envelope, event, event.model_dump_json().encode())
     except EnvelopeError as error:
         raise Invalid(str(error)) from None
 
