@@ -114,8 +114,7 @@ async def test_who_published_is_learned_from_the_envelope(whole: WholeLane, secr
         await until(lambda: _finished(whole, 2), within=60, what="the second is done")
 
     assert len(await whole.stored(note, event)) == 1
-    said = [line for result in await whole.lane.results() for line in result.get("logs", ())]
-    assert said == ["not signed: rule 1 wants actor 'ci@*', the event's is 'somebody@acme.example'"]
+    assert await whole.lane.lines() == ["not signed: rule 1 wants actor 'ci@*', the event's is 'somebody@acme.example'"]
 
 
 async def test_a_registry_that_is_down_is_asked_again_until_it_is_back(whole: WholeLane, secret: Path) -> None:

@@ -118,6 +118,13 @@ class Lane:
         found = [body for body in await self.bodies("PROGRESS") if body["kind"] == "result"]
         return [body for body in found if all(body.get(name) == value for name, value in having.items())]
 
+    async def lines(self) -> list[str]:
+        """Return every line that was logged: in a result when the work was quick, before it when it was not."""
+        bodies = await self.bodies("PROGRESS")
+        return [
+            line for body in bodies for line in body.get("logs", [body["message"]] if body["kind"] == "log" else [])
+        ]
+
     async def count(self, stream: str) -> int:
         """Return how many messages a stream holds."""
         return (await self.connection.client.jetstream().stream_info(stream)).state.messages

@@ -22,7 +22,8 @@ def test_a_skip_is_printed_and_fails_the_run_in_ci(
     (tmp_path / "test_skipping.py").write_text(SKIPPING)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", *parallel, "-p", "no:cacheprovider", "."],
+        # With a place of its own: in the shared one it would first delete what large runs before it left.
+        [sys.executable, "-m", "pytest", *parallel, "-p", "no:cacheprovider", "--basetemp", "made", "."],
         cwd=tmp_path,
         env=dict(os.environ) | {"CI": ci},
         capture_output=True,

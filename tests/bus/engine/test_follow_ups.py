@@ -25,7 +25,7 @@ async def test_a_follow_up_and_a_result_are_stored_before_the_input_is_acknowled
     assert await lane.answers() == ["hello"]
     assert result["emitted"][0]["type"] == "echo.answered"
     assert result["emitted"][0]["sequence"] == 2
-    assert result["logs"] == ["answering"]
+    assert await lane.lines() == ["answering"]
     assert (result["event"]["stream"], result["event"]["sequence"]) == ("EVENTS", 1)
 
 

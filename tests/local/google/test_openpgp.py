@@ -17,7 +17,6 @@ from tests.local.google.scenes import ATTESTOR, DIGEST, NOTE, PROJECT, RESOURCE,
 from workers.local.google.binauthz.armor import unarmored
 
 OTHER = "sha256:" + "0" * 64
-LONG_AGO = ("--faked-system-time", "20200101T000000")
 Gnupg = Callable[..., bytes]
 
 
@@ -25,6 +24,14 @@ Gnupg = Callable[..., bytes]
 def key() -> PgpKey:
     """Give a key that is good."""
     return pgp.make()
+
+
+def long_ago(day: int) -> tuple[str, str]:
+    """Return gpg's options for a day of January 2020.
+
+    What it makes may be a second younger than the clock it is told; the next command's clock begins anew.
+    """
+    return "--faked-system-time", f"202001{day:02}T000000"
 
 
 async def register(clients: Clients, *armored: str, key_id: str = "") -> Any:
@@ -217,8 +224,8 @@ async def test_what_gpg_signs_is_verified(over_grpc: Clients, gnupg: Gnupg, algo
 
 async def test_a_signature_does_not_outlive_its_key(over_grpc: Clients, gnupg: Gnupg) -> None:
     """A message signed while the key was good is refused once the key has expired."""
-    gnupg(*LONG_AGO, "--quick-generate-key", "builder@example.com", "ed25519", "sign", "1y")
-    result, said = await judged(over_grpc, gnupg, gnupg(*LONG_AGO, "--armor", "--sign", content=payload()))
+    gnupg(*long_ago(1), "--quick-generate-key", "builder@example.com", "ed25519", "sign", "1y")
+    result, said = await judged(over_grpc, gnupg, gnupg(*long_ago(2), "--armor", "--sign", content=payload()))
 
     assert result == "ATTESTATION_NOT_VERIFIABLE"
     assert "expired on 20" in said
@@ -226,10 +233,10 @@ async def test_a_signature_does_not_outlive_its_key(over_grpc: Clients, gnupg: G
 
 async def test_a_signature_does_not_outlive_its_subkey(over_grpc: Clients, gnupg: Gnupg) -> None:
     """The same holds for a signing subkey of a key that goes on, beside which a newer subkey is good."""
-    gnupg(*LONG_AGO, "--quick-generate-key", "builder@example.com", "ed25519", "cert", "never")
+    gnupg(*long_ago(1), "--quick-generate-key", "builder@example.com", "ed25519", "cert", "never")
     fingerprint = Cert.from_bytes(gnupg("--export", "builder@example.com")).fingerprint
-    gnupg(*LONG_AGO, "--quick-add-key", fingerprint, "ed25519", "sign", "1y")
-    old = gnupg(*LONG_AGO, "--armor", "--sign", content=payload())
+    gnupg(*long_ago(2), "--quick-add-key", fingerprint, "ed25519", "sign", "1y")
+    old = gnupg(*long_ago(3), "--armor", "--sign", content=payload())
     gnupg("--quick-add-key", fingerprint, "ed25519", "sign", "never")
     new = gnupg("--armor", "--sign", content=payload())
     result, said = await judged(over_grpc, gnupg, old)

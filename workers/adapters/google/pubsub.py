@@ -96,15 +96,15 @@ class PubSubFeed:
 
     async def look(self) -> str:
         """Ask how it stands. Raises Invalid when its topic is gone, or its messages are pushed to somebody else."""
-        client = await self._connection.open(lambda _: None)
+        client = await self._connection.open()
         try:
             found = await asyncio.to_thread(
-                client.get_subscription, subscription=self._subscription, retry=None, timeout=_LOOK_SECONDS
+                client.google.get_subscription, subscription=self._subscription, retry=None, timeout=_LOOK_SECONDS
             )
         except Exception as error:  # noqa: BLE001 - Google's failures have no other base
             raise self._translated(error, self._inspection) from None
         finally:
-            await asyncio.to_thread(client.close)
+            await client.close()
         if found.topic == "_deleted-topic_":
             raise Invalid(f"the topic of {self._subscription} was deleted, so nothing comes: make both anew")
         if found.push_config.push_endpoint:

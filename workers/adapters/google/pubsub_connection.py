@@ -13,6 +13,8 @@ HOST = "pubsub.googleapis.com"
 KEEPALIVE = 30.0
 """Seconds of silence after which the other side is asked for a sign of life, as Google's own client does."""
 
+_UNHEARD_SECONDS = 0.5
+
 
 class PubSubConnection:
     """Builds clients, each with a channel of its own.
@@ -48,7 +50,7 @@ class PubSubConnection:
             ("grpc.max_reconnect_backoff_ms", 10_000),
         )
 
-    async def open(self, reached: Callable[[bool], None]) -> Any:
+    async def open(self, reached: Callable[[bool], None] | None = None) -> "OpenClient":
         """Return a client; *reached* hears in the loop when its connection stands, and when it cannot be made.
 
         Raises Denied, NotFound or Invalid when there are no credentials, Unavailable when it takes for ever.
@@ -62,8 +64,8 @@ class PubSubConnection:
                 channel = await self._channel(transports.SubscriberGrpcTransport)
         except TimeoutError as error:
             raise Unavailable(f"Google's client for Pub/Sub was not ready within {BUILD_SECONDS:g} s") from error
-        _watch(channel, reached)
-        return clients.SubscriberClient(transport=transports.SubscriberGrpcTransport(channel=channel))
+        client = clients.SubscriberClient(transport=transports.SubscriberGrpcTransport(channel=channel))
+        return OpenClient(client, channel, reached and _listen(channel, reached))
 
     async def _channel(self, transport: Any) -> Any:
         if self._endpoint is None:
@@ -78,7 +80,24 @@ class PubSubConnection:
         return grpc.intercept_channel(grpc.insecure_channel(self._endpoint, options=self._options), bearer)
 
 
-def _watch(channel: Any, reached: Callable[[bool], None]) -> None:
+class OpenClient:
+    """Google's client, and who listens to its connection."""
+
+    def __init__(self, client: Any, channel: Any, listener: Callable[[Any], None] | None) -> None:
+        self.google = client
+        self._channel = channel
+        self._listener = listener
+
+    async def close(self) -> None:
+        """End the connection."""
+        if self._listener is not None:
+            self._channel.unsubscribe(self._listener)
+            # A thread of grpc looks every 0.2 s whether anybody listens, and dies of an error on a closed channel.
+            await asyncio.sleep(_UNHEARD_SECONDS)
+        await asyncio.to_thread(self.google.close)
+
+
+def _listen(channel: Any, reached: Callable[[bool], None]) -> Callable[[Any], None]:
     import grpc  # noqa: PLC0415 - loaded with the client
 
     loop = asyncio.get_running_loop()
@@ -89,3 +108,4 @@ def _watch(channel: Any, reached: Callable[[bool], None]) -> None:
             loop.call_soon_threadsafe(reached, news[state])
 
     channel.subscribe(hear)
+    return hear

@@ -18,6 +18,7 @@ from typing import Any
 from google.cloud.pubsub_v1 import types
 from google.cloud.pubsub_v1.subscriber.scheduler import Scheduler
 
+from workers.adapters.google.pubsub_connection import OpenClient
 from workers.ports.feeds import FeedMessage
 
 log = logging.getLogger(__name__)
@@ -220,13 +221,13 @@ def limits(*, messages: int, size: int, lease: int) -> Any:
 class Pull:
     """A stream from its opening to its end."""
 
-    def __init__(self, client: Any, subscription: str, courier: Courier, limits: Any) -> None:
+    def __init__(self, client: OpenClient, subscription: str, courier: Courier, limits: Any) -> None:
         self._loop = asyncio.get_running_loop()
         self._client = client
         self._courier = courier
         self.ended: asyncio.Future[BaseException | None] = self._loop.create_future()
         """Done when all threads of the stream are; holds what ended it, None when it was stopped."""
-        self._future = client.subscribe(subscription, courier.deliver, flow_control=limits, scheduler=courier)
+        self._future = client.google.subscribe(subscription, courier.deliver, flow_control=limits, scheduler=courier)
         self._future.add_done_callback(self._done)
 
     @property
@@ -244,7 +245,7 @@ class Pull:
         self.stop()
         self._courier.release()
         await asyncio.wait([self.ended], timeout=patience)
-        self._client.close()
+        await self._client.close()
 
     def _done(self, future: Any) -> None:
         with suppress(RuntimeError):  # the loop is closed
