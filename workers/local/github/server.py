@@ -26,6 +26,7 @@ from workers.local.github.rest.ownership import OwnerRoutes
 from workers.local.github.rest.repositories import RepositoryRoutes
 from workers.local.github.seed import USER, Seeded, make_files, seed, seeded
 from workers.local.github.smart_http import SmartHttp
+from workers.local.loopback import Loopback
 
 _LARGEST_BODY = 40 << 20
 """Bytes of a request of the REST API."""
@@ -57,15 +58,13 @@ class Github:
         self._hourly = hourly
         self._registry = registry
         self._database: sqlite3.Connection | None = None
-        self._runner: web.AppRunner | None = None
+        self._server = Loopback("the local GitHub")
         self._parts: tuple[Directory, Deliveries, Events] | None = None
 
     @property
     def url(self) -> str:
         """Where the REST API is, and OWNER/NAME.git below it. Raises RuntimeError before `start`."""
-        if self._runner is None:
-            raise RuntimeError("the local GitHub is not running")
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self._server.url
 
     @property
     def directory(self) -> Directory:
@@ -94,9 +93,7 @@ class Github:
 
     async def stop(self) -> None:
         """Stop listening; what is on its way is delivered after the next start. Stopped already is fine."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        await self._server.stop()
         parts, self._parts = self._parts, None
         if parts is not None:
             await parts[1].stop()
@@ -138,9 +135,7 @@ class Github:
         application.add_routes(ContentRoutes(of, repositories, documents, events.pushed).routes())
         application.add_routes(SmartHttp(repositories, directory, credentials, events.pushed).routes())
         self._parts = (directory, deliveries, events)
-        self._runner = web.AppRunner(application, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        await self._server.start(application, port)
         documents.url = self.url
         write_git_config(self.names.git_config, self.url, token)
         await deliveries.start()

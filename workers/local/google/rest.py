@@ -17,6 +17,7 @@ from workers.local.google.faults import Faults
 from workers.local.google.status import ApiError, invalid_argument
 from workers.local.google.table import Method, Rule
 from workers.local.google.transcode import to_json, to_message
+from workers.local.loopback import Loopback
 
 FAULTS_PATH = "/__faults__"
 _LARGEST_BODY = 10 * 1024 * 1024
@@ -83,11 +84,10 @@ def _json(text: str, status: int = 200) -> web.Response:
     return web.Response(text=text, status=status, content_type="application/json")
 
 
-async def serve(handler: RestHandler, port: int) -> tuple[web.AppRunner, int]:
-    """Start the server on 127.0.0.1; returns it with its port. Raises OSError when the port is taken."""
+async def serve(handler: RestHandler, port: int) -> Loopback:
+    """Start the server on 127.0.0.1 and return it. Raises OSError when the port is taken."""
     application = web.Application(client_max_size=_LARGEST_BODY)
     application.router.add_route("*", "/{path:.*}", handler.answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    return runner, runner.addresses[0][1]
+    server = Loopback("the REST form of Google's services")
+    await server.start(application, port)
+    return server

@@ -60,26 +60,27 @@ class GoogleServices:
         threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="google-sign")
         apis = Apis(Ground(store, self.faults, threads, self._registry))
         calls = Calls(self.faults, self._token)
-        runner = None
+        web = None
         try:
-            runner, self._rest_port = await rest.serve(rest.RestHandler(apis, calls, self.faults), rest_port)
+            web = await rest.serve(rest.RestHandler(apis, calls, self.faults), rest_port)
+            self._rest_port = web.port
             server, self._grpc_port = await rpc.serve(apis, calls, grpc_port)
         except BaseException:
-            if runner is not None:
-                await runner.cleanup()
+            if web is not None:
+                await web.stop()
             threads.shutdown()
             store.close()
             raise
-        self._running = (store, threads, runner, server)
+        self._running = (store, threads, web, server)
 
     async def stop(self) -> None:
         """Let what runs finish for a moment, then close both ports and the state."""
         if self._running is None:
             return
-        store, threads, runner, server = self._running
+        store, threads, web, server = self._running
         self._running = None
         await server.stop(grace=1.0)
-        await runner.cleanup()
+        await web.stop()
         await asyncio.to_thread(threads.shutdown)
         store.close()
 

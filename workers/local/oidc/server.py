@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from workers.local.loopback import Loopback
 from workers.local.oidc.jobs import GITHUB_EARLIER, GITHUB_SECONDS, GITLAB_SECONDS, GitHubJob, GitLabJob
 from workers.local.oidc.keys import ALGORITHM, IssuerKeys
 from workers.local.oidc.metadata import MetadataServer
@@ -47,14 +48,12 @@ class OidcIssuers:
         self._clock = clock
         self._jobs: dict[str, GitHubJob] = {}
         self._metadata = MetadataServer(account, lambda claims: self.signed("google", claims))
-        self._runner: web.AppRunner | None = None
+        self._server = Loopback("the server of the issuers")
 
     @property
     def url(self) -> str:
         """Where it listens. Raises RuntimeError before `start`."""
-        if self._runner is None:
-            raise RuntimeError("the issuers are not running")
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self._server.url
 
     def issuer(self, name: str) -> str:
         """Return the claim `iss` of an issuer."""
@@ -66,20 +65,11 @@ class OidcIssuers:
 
     async def start(self, port: int = 0) -> None:
         """Listen on 127.0.0.1; port 0 takes a free one. Raises OSError if the port is taken."""
-        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", port).start()
-        except OSError:
-            await runner.cleanup()
-            raise
-        self._runner = runner
+        await self._server.start(self._application(), port)
 
     async def stop(self) -> None:
         """Stop listening; stopped already is fine."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        await self._server.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -6,6 +6,7 @@ from typing import Self
 
 from aiohttp import web
 
+from workers.local.loopback import Loopback
 from workers.local.registry.access import ask_for_token, errors_as_json, play_faults
 from workers.local.registry.blobs import BlobRoutes
 from workers.local.registry.contents import Announce, ContentRoutes
@@ -50,14 +51,12 @@ class Registry:
         self._data = data
         self._manifest_limit = manifest_limit
         self._blob_limit = blob_limit
-        self._runner: web.AppRunner | None = None
+        self._server = Loopback("the registry")
 
     @property
     def port(self) -> int:
         """The port it listens on. Raises RuntimeError before `start`."""
-        if self._runner is None:
-            raise RuntimeError("the registry is not running")
-        return int(self._runner.addresses[0][1])
+        return self._server.port
 
     @property
     def host(self) -> str:
@@ -66,20 +65,11 @@ class Registry:
 
     async def start(self, port: int = 0) -> None:
         """Listen on 127.0.0.1; port 0 takes a free one. Raises OSError if the port is taken."""
-        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", port).start()
-        except OSError:
-            await runner.cleanup()
-            raise
-        self._runner = runner
+        await self._server.start(self._application(), port)
 
     async def stop(self) -> None:
         """Stop listening and end what is open; stopped already is fine."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        await self._server.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()
