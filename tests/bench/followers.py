@@ -55,11 +55,11 @@ class Follower(asyncio.Protocol):
             self.all.set_result(None)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Wait no more."""
-        for waiting in (self.first, self.all):
-            if not waiting.done():
-                waiting.set_result(None)
-        del error
+        """Wait no more; who never heard anything was not admitted."""
+        if not self.first.done():
+            self.first.set_exception(error or ConnectionError(f"the door ended {self.run} before its first message"))
+        if not self.all.done():
+            self.all.set_result(None)
 
 
 async def main(port: int, key: str) -> None:

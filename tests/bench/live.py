@@ -1,7 +1,8 @@
 """2,000 followers of runs by Server-Sent Events at one door, while 200 messages a second are said of their runs.
 
 The other side is the naive way (sse-starlette, an ordered consumer for each client), in the same run on the same
-server. Every follower must hear every message once and in order; load and followers are other processes.
+server, whose limit of consumers is raised for it: since 2.15 nats-server admits 1,000 to a stream. Every follower must
+hear every message once and in order; load and followers are other processes.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from tests.bench.figures import Bar, Figure
 from tests.bench.intake import WrongOutcomeError, served
 from tests.bench.processes import ended, last_words, spawn
 from tests.bus.lane import Lane, secured_lane
+from workers.bus.topology.streams import PROGRESS
 from workers.gateway.callers import hash_of
 
 NAME = "live"
@@ -36,9 +38,10 @@ async def measure(*, quick: bool) -> list[Figure]:
     figures: list[Figure] = []
     with TemporaryDirectory(prefix="sealane-bench-") as place:
         folder = Path(place)
-        seer = {"name": "seer", "api_keys": [hash_of(_KEY)], "may_publish": [], "may_see": [{}]}
+        seer = {"name": "seer", "api_keys": [hash_of(_KEY)], "may_publish": [], "may_see": [{}], "open_streams": 10_000}
         (folder / "policy.json").write_text(json.dumps({"principals": [seer]}))
         async with secured_lane(folder) as lane:
+            await _admit(lane, 2 * followers)
             sides = {
                 OURS: ("door", lane.url, str(folder), str(folder / "policy.json")),
                 NAIVE: ("naive", lane.url, str(folder)),
@@ -48,6 +51,13 @@ async def measure(*, quick: bool) -> list[Figure]:
                     found = await _run(side, lane, port, process, followers, seconds, folder / "followers.log")
                 figures += _figures(side, found, followers, seconds)
     return figures
+
+
+async def _admit(lane: Lane, consumers: int) -> None:
+    """Let the stream have so many consumers."""
+    js = lane.connection.client.jetstream()
+    config = (await js.stream_info(PROGRESS)).config
+    await js.update_stream(config.evolve(max_consumers=consumers))
 
 
 async def _run(
