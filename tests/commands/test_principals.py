@@ -65,7 +65,7 @@ def test_key_is_shown_to_a_person() -> None:
 def test_policy_is_said_in_words(tmp_path: Path) -> None:
     """Who it is, by which proof, what it may bring, as whom and how much: from a file, stdin or the settings alike."""
     sight = {"type": "image.*", "subject": "europe-docker.pkg.dev/acme/**"}
-    more = {"sources": ["/shop/**"], "rate": 90, "may_see": [sight], "may_act": True}
+    more = {"sources": ["/shop/**"], "rate": 90, "open_streams": 20, "may_see": [sight], "may_act": True}
     shop = github("acme/shop", ref=["refs/heads/main", "refs/tags/*"]) | more
     text = policy(shop, {"name": "jenkins", "api_keys": [hash_of("a"), hash_of("b")], "may_publish": [GRANT]})
     file = tmp_path / "principals.json"
@@ -87,9 +87,11 @@ def test_policy_is_said_in_words(tmp_path: Path) -> None:
         "may_act": True,
         "sources": "/shop/**",
         "rate": "90 a minute, 100 at once",
+        "open_streams": 20,
         "remarks": [],
     }
     assert (other["proof"], other["sources"]) == ("one of 2 API keys", "any that no other names")
+    assert other["open_streams"] == 200
     table = run("check", str(file)).stdout
     assert "KNOWN BY" in table
     assert "jenkins" in table

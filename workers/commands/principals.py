@@ -17,6 +17,7 @@ _COLUMNS = {
     "MAY SEE": lambda record: "; ".join([*record["may_see"], *(["may act"] * record["may_act"])]) or "its own runs",
     "AS SOURCE": lambda record: record["sources"],
     "RATE": lambda record: record["rate"],
+    "STREAMS": lambda record: record["open_streams"],
     "REMARKS": lambda record: "; ".join(record["remarks"]),
 }
 

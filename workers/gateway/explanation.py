@@ -28,6 +28,8 @@ class Explained:
     sources: str
     """As which CloudEvents sources it may speak."""
     rate: str
+    open_streams: int
+    """How many runs it may follow at a time at one replica."""
     remarks: tuple[str, ...]
     """What is allowed, and hardly meant."""
 
@@ -41,6 +43,7 @@ class Explained:
             "may_act": self.may_act,
             "sources": self.sources,
             "rate": self.rate,
+            "open_streams": self.open_streams,
             "remarks": list(self.remarks),
         }
 
@@ -65,6 +68,7 @@ def _explained(policy: Policy, principal: Principal, issuer: Issuer | None) -> E
         may_act=principal.may_act,
         sources=" or ".join(principal.sources) or "any that no other names",
         rate=f"{principal.rate:g} a minute, {principal.burst:g} at once",
+        open_streams=principal.open_streams,
         remarks=tuple(_remarks(policy, principal, issuer)),
     )
 

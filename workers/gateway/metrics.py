@@ -1,4 +1,4 @@
-"""Prometheus metrics of the door: requests, denials, events, and how long an answer takes.
+"""Prometheus metrics of the door: requests, denials, events, open streams, and how long an answer takes.
 
 Labels are routes, principals, claims and types of event, all of them from the code or the policy: nothing that a
 client sends becomes one. Counted in plain numbers and read when somebody scrapes.
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,6 +31,8 @@ class DoorMetrics(Collector):
         """401 and 403, by the claim, attribute or field that was wrong."""
         self.events: Counter[tuple[str, str]] = Counter()
         """Events stored, repeats included, by type and principal."""
+        self.streams: Counter[str] = Counter()
+        """Streams that are open now, by principal."""
         self.cut = 0
         """Connections that were ended, since they brought or took nothing."""
         self._buckets: dict[str, list[int]] = {}
@@ -61,7 +63,13 @@ class DoorMetrics(Collector):
         for kind, count in self.events.items():
             events.add_metric(kind, count)
         cut = CounterMetricFamily("sealane_door_cut", "Connections ended that brought or took nothing.", self.cut)
-        yield from (requests, denials, events, cut, self._histogram())
+        yield from (requests, denials, events, cut, self._streams(), self._histogram())
+
+    def _streams(self) -> Metric:
+        streams = GaugeMetricFamily("sealane_door_streams", "Streams that are open now.", labels=("principal",))
+        for principal, count in self.streams.items():
+            streams.add_metric((principal,), count)
+        return streams
 
     def _histogram(self) -> Metric:
         seconds = HistogramMetricFamily("sealane_door_seconds", "How long an answer took.", labels=("route",))

@@ -1,5 +1,6 @@
 """The door described for programs (OpenAPI 3.1), made from the catalogue: to each principal what it may bring."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -25,7 +26,7 @@ _PROBLEMS = {
     "413": "The body, or the batch, is too large.",
     "415": "Not JSON, or not a CloudEvent.",
     "422": "The bus will never take this: its data and attributes together are too large.",
-    "429": "More than this principal's rate.",
+    "429": "More than this principal's rate, or than its open streams.",
     "431": "The headers are too large.",
     "503": "The bus, or the issuer of the token, does not answer for now: send it again.",
 }
@@ -70,12 +71,6 @@ def _post(types: list[str]) -> dict[str, Any]:
     batch = {"type": "array", "minItems": 1, "maxItems": MOST_EVENTS, "items": structured}
     receipt = {"$ref": f"{_REF}Receipt"}
     stored = {"anyOf": [receipt, {"type": "array", "items": receipt}]}
-    problem = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
-    after = {"headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}}
-    problems = {
-        status: {"description": text, "content": problem} | (after if status in _LATER else {})
-        for status, text in _PROBLEMS.items()
-    }
     return {
         "operationId": "bringEvents",
         "summary": "Bring events: CloudEvents 1.0 in binary, structured or batched mode.",
@@ -94,7 +89,17 @@ def _post(types: list[str]) -> dict[str, Any]:
                 "content": {"application/json": {"schema": stored}},
             }
         }
-        | problems,
+        | _refusals(_PROBLEMS),
+    }
+
+
+def _refusals(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return the answers other than success: status → what it means here."""
+    after = {"headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}}
+    problem = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
+    return {
+        status: {"description": text, "content": problem} | (after if status in _LATER else {})
+        for status, text in texts.items()
     }
 
 
@@ -111,19 +116,17 @@ def _runs() -> dict[str, Any]:
     told = {"application/json": {"schema": found}, EVENTS_MEDIA_TYPE: {}}
     next_page = {"Link": {"description": 'The next page (rel="next").', "schema": {"type": "string"}}}
     operation["responses"]["200"] = {"description": "A page of them.", "content": told, "headers": next_page}
-    problem = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
-    operation["responses"]["400"] = {"description": "There is no such filter, or it cannot be so.", "content": problem}
+    texts = {"400": "There is no such filter, or it cannot be so.", "429": _PROBLEMS["429"]}
+    operation["responses"] |= _refusals(texts)
     return operation
 
 
 def _run() -> dict[str, Any]:
     run = {"type": "string", "pattern": ID_PATTERN}
-    problem = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
-    problems = {"400": "This is no run.", "404": "Nothing is heard of it yet, or it is somebody else's."}
-    problems |= {status: _PROBLEMS[status] for status in ("401", "403", "503")}
+    texts = {"400": "This is no run.", "404": "Nothing is heard of it yet, or it is somebody else's."}
     operation = _get("What became of an event that you brought; `complete` once nothing of it goes on.", public=False)
     operation["parameters"] = [{"name": "run", "in": "path", "required": True, "schema": run}]
-    operation["responses"] |= {status: {"description": text, "content": problem} for status, text in problems.items()}
+    operation["responses"] |= _refusals(texts)
     return operation
 
 
@@ -138,6 +141,7 @@ def _progress() -> dict[str, Any]:
     ]
     told = {"description": "What is told, until the run is complete.", "content": {EVENTS_MEDIA_TYPE: {}}}
     operation["responses"] |= {"200": told, "204": {"description": "All was told, the end included: stop asking."}}
+    operation["responses"] |= _refusals({"429": _PROBLEMS["429"]})
     return operation
 
 
@@ -163,10 +167,9 @@ def _tickets() -> dict[str, Any]:
         "required": ["ticket", "run", "expires_in"],
         "properties": {"ticket": {"type": "string"}},
     }
-    problem = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
     del operation["responses"]["200"]
     operation["responses"]["201"] = {"description": "The ticket.", "content": {"application/json": {"schema": given}}}
-    operation["responses"]["413"] = {"description": "That is no id of a run.", "content": problem}
+    operation["responses"] |= _refusals({"413": "That is no id of a run."})
     return operation
 
 
@@ -204,9 +207,7 @@ def _get(summary: str, *, public: bool) -> dict[str, Any]:
     operation: dict[str, Any] = {"summary": summary, "responses": {"200": answer}}
     if public:
         return operation | {"security": [], "responses": {"200": answer, "503": answer | {"description": "Not now."}}}
-    problem = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
-    for status in ("401", "403", "431", "503"):
-        operation["responses"][status] = {"description": _PROBLEMS[status], "content": problem}
+    operation["responses"] |= _refusals({status: _PROBLEMS[status] for status in ("401", "403", "431", "503")})
     return operation
 
 

@@ -162,6 +162,8 @@ class Principal(_Data):
     """Events a minute."""
     burst: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Events that may come at once after a pause."""
+    open_streams: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    """Runs, or lists of runs, that may be followed at a time at one replica, over HTTP and gRPC together."""
 
     @model_validator(mode="after")
     def _proves_itself(self) -> Self:

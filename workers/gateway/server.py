@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import socket
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from workers.gateway.events import PATIENCE, EventsDoor
 from workers.gateway.health import Readiness
 from workers.gateway.keysets import FetchKeys, KeySets
 from workers.gateway.live.progress import LiveDoor
+from workers.gateway.live.quota import StreamQuota
 from workers.gateway.metrics import DoorMetrics, Measured
 from workers.gateway.patience import Patience
 from workers.gateway.principals import Policy
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from workers.gateway.console.console import Console
 
 _NO_STORE = {"cache-control": "no-store"}
+_UNHEARD_MILLISECONDS = 30_000
+"""How long a client's TCP may leave unacknowledged what was sent to it (tcp(7), TCP_USER_TIMEOUT)."""
 
 
 class _AnyText(PathConvertor):
@@ -128,7 +132,7 @@ class Door:
         webhook = GithubDoor(connection, self._publisher, self._ledger, github or Keyring.empty(), self.metrics)
         viewers = Viewers(policy, self._ledger, self.events.caller)
         runs = RunsDoor(connection, viewers.caller, consumers_of, self.events.recent)
-        self.live = LiveDoor(connection, runs, viewers.caller, consumers_of)
+        self.live = LiveDoor(connection, runs, viewers.caller, consumers_of, StreamQuota(self.metrics))
         more = [Route(TICKETS_PATH, TicketsDoor(self._ledger, runs, self.events.caller).post, methods=["POST"])]
         tokens = Tokens(policy, KeySets(fetch_keys))
         self._console = _console(console, connection, policy, self._ledger, runs, self.live, tokens)
@@ -161,6 +165,9 @@ class Door:
         listening = socket.create_server((host, port))
         # asyncio does this only for sockets that it made itself; else a body waits for the ACK of its head, 40 ms.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sys.platform == "linux":
+            # Whoever goes dark is missed when a heartbeat stays unanswered, not after TCP's quarter of an hour.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD_MILLISECONDS)
         listening.setblocking(False)
         await self._publisher.start()
         self.live.start()

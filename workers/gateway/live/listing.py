@@ -6,6 +6,7 @@ the list as well (`retention.progress_age`, `retention.progress_bytes`).
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from http import HTTPStatus
 from itertools import islice
 from operator import attrgetter
@@ -18,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from workers.bus.doors.index import Index, Row
+from workers.gateway.live.quota import StreamQuota
 from workers.gateway.live.tale import HEARTBEAT, Told
 from workers.gateway.live.wire import MEDIA_TYPE, EventStream
 from workers.gateway.patterns import matching
@@ -82,9 +84,10 @@ def _matching(name: str, pattern: str) -> Callable[[Row], bool]:
 class ListDoor:
     """Lists runs to those who may see them."""
 
-    def __init__(self, index: Index, caller: Callable[[Request], Awaitable[Bearer]]) -> None:
+    def __init__(self, index: Index, caller: Callable[[Request], Awaitable[Bearer]], quota: StreamQuota) -> None:
         self._index = index
         self._caller = caller
+        self._quota = quota
 
     async def get(self, request: Request) -> Response:
         """Answer GET /runs."""
@@ -92,13 +95,15 @@ class ListDoor:
             principal = (await self._caller(request)).principal
             wanted = wanted_of(dict(request.query_params))
             after = wanted.after if (last := _after(request)) is None else last
+            if MEDIA_TYPE not in request.headers.get("accept", ""):
+                return self._page(request, principal, wanted)
+            held = ExitStack()
+            held.enter_context(self._quota.place(principal))
         except Problem as problem:
             return problem.response()
-        if MEDIA_TYPE in request.headers.get("accept", ""):
-            return EventStream(self._changes(principal, wanted, after))
-        return await self._page(request, principal, wanted)
+        return EventStream(self._changes(principal, wanted, after), held)
 
-    async def _page(self, request: Request, principal: Principal, wanted: Wanted) -> Response:
+    def _page(self, request: Request, principal: Principal, wanted: Wanted) -> Response:
         rows = self.rows(principal, wanted)
         answer = {"runs": [row.as_json() for row in rows], "complete": self.complete, "kept": self.kept}
         headers = {"cache-control": "no-store"}

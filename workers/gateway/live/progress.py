@@ -8,6 +8,7 @@ ends, and who comes back with its id gets 204, which ends a browser's tries.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from workers.bus.doors.runs import Consumers, Run
 from workers.bus.transport.connection import Connection
 from workers.failures import SealaneError
 from workers.gateway.live.listing import ListDoor
+from workers.gateway.live.quota import StreamQuota
 from workers.gateway.live.tale import COMPLETED, Place, Tale
 from workers.gateway.live.wire import EventStream
 from workers.gateway.principals import Principal
@@ -43,6 +45,7 @@ class LiveDoor:
         runs: RunsDoor,
         caller: Callable[[Request], Awaitable[Bearer]],
         consumers: Consumers,
+        quota: StreamQuota,
     ) -> None:
         self._connection = connection
         self.runs = runs
@@ -50,7 +53,9 @@ class LiveDoor:
         self._consumers = consumers
         self.fanout = Fanout(connection)
         self.index = Index(connection, self.fanout, consumers)
-        self.list = ListDoor(self.index, caller)
+        self.quota = quota
+        """What every stream takes a place of: those over gRPC as well."""
+        self.list = ListDoor(self.index, caller, quota)
 
     def start(self) -> None:
         """Begin to follow PROGRESS."""
@@ -85,10 +90,14 @@ class LiveDoor:
     async def _told(self, request: Request, named: Callable[[Principal], str]) -> Response:
         try:
             principal = (await self._caller(request)).principal
-            tale = await self.tale(principal, named(principal), _place(request))
+            with ExitStack() as held:
+                held.enter_context(self.quota.place(principal))
+                tale = await self.tale(principal, named(principal), _place(request))
+                if tale is not None:
+                    return EventStream(tale.told(), held.pop_all())
         except Problem as problem:
             return problem.response()
-        return Response(status_code=HTTPStatus.NO_CONTENT) if tale is None else EventStream(tale.told())
+        return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def tale(self, principal: Principal, name: str, place: Place) -> Tale | None:
         """Return what a principal shall be told of a run, None when it has all of it. Raises Problem: 400, 404, 503."""

@@ -1,10 +1,9 @@
 """Server-Sent Events on the wire (WHATWG HTML, section 9.2)."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractContextManager, aclosing, nullcontext
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -20,6 +19,8 @@ _TURN = 0.01
 """Seconds for which one follower may be told something before it is the turn of all others."""
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 """No proxy may store or gather what is told."""
+OVER = "sealane.over"
+"""In the scope of a request: what returns once its caller may hear no more."""
 
 
 def frame(told: Told) -> bytes:
@@ -32,25 +33,36 @@ def frame(told: Told) -> bytes:
 
 
 class EventStream(Response):
-    """A response that goes on for as long as there is something to tell and somebody to hear it."""
+    """A response that goes on for as long as there is something to tell and somebody to hear it.
 
-    def __init__(self, told: AsyncGenerator[Told, None]) -> None:
+    `held` is given back at its end, however it ends.
+    """
+
+    def __init__(self, told: AsyncGenerator[Told, None], held: AbstractContextManager[object] | None = None) -> None:
         super().__init__(headers=_HEADERS, media_type=MEDIA_TYPE)
         del self.headers["content-length"]
         self._told = told
+        self._held = held or nullcontext()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what is told, until it ends or the client is gone."""
-        del scope
-        telling = asyncio.create_task(self._tell(send))
-        gone = asyncio.create_task(_gone(receive))
-        try:
-            await asyncio.wait({telling, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (telling, gone):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, TimeoutError):
-                    await task
+        """Send what is told, until it ends or the client is gone; to HEAD only the head."""
+        with self._held:
+            if scope.get("method") == "HEAD":
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                await send({"type": "http.response.body", "body": b""})
+                return
+            telling = asyncio.create_task(self._tell(send))
+            ends = {asyncio.create_task(_gone(receive))}
+            if OVER in scope:
+                ends.add(asyncio.create_task(_over(scope[OVER], telling, send)))
+            try:
+                await asyncio.wait({telling, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (telling, *ends):
+                    task.cancel()
+                await asyncio.wait({telling, *ends})
+        if not telling.cancelled() and not isinstance(telling.exception(), TimeoutError):
+            telling.result()
 
     async def _tell(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -69,6 +81,15 @@ class EventStream(Response):
 async def _send(send: Send, body: bytes) -> None:
     async with asyncio.timeout(_STUCK):
         await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _over(over: Callable[[], Awaitable[None]], telling: "asyncio.Task[None]", send: Send) -> None:
+    """Wait until nothing more may be told, and close the response: who comes back is asked who it is."""
+    await over()
+    telling.cancel()
+    await asyncio.wait({telling})
+    async with asyncio.timeout(_STUCK):
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _gone(receive: Receive) -> None:

@@ -10,7 +10,7 @@ import grpc
 from google.protobuf import json_format
 
 from workers.gateway.live.progress import LiveDoor, place_of
-from workers.gateway.live.tale import Told
+from workers.gateway.live.tale import Tale, Told
 from workers.gateway.pb.sealane.v1 import progress_pb2
 from workers.gateway.problems import Problem
 from workers.gateway.rpc.calls import Calls, Context
@@ -53,22 +53,25 @@ class ProgressService:
             task.add_done_callback(self._telling.discard)
         async with self._calls.answered(TAIL, context) as call:
             bearer, asked = await self._calls.known_with(call, progress_pb2.TailRequest, request)
-            tale = await self._live.tale(bearer.principal, asked.run, place_of(asked.after, "after"))
-            await context.send_initial_metadata(())
-            if tale is None:
-                return
-            last = asked.after
-            context.set_trailing_metadata(((RESUME, last),))
-            async with aclosing(tale.told()) as telling:
-                async for told in telling:
-                    if told.id is not None:
-                        last = told.id
-                        context.set_trailing_metadata(((RESUME, last),))
-                    await self._tell(told, context)
-                    if told.kind == "completed":
-                        return
-            if not tale.complete:
-                raise _broken_off("the door closes", last)
+            with self._live.quota.place(bearer.principal):
+                tale = await self._live.tale(bearer.principal, asked.run, place_of(asked.after, "after"))
+                await context.send_initial_metadata(())
+                if tale is not None:
+                    await self._tell_all(tale, asked.after, context)
+
+    async def _tell_all(self, tale: Tale, last: str, context: Context) -> None:
+        """Tell a run, from after the id `last`. Raises Problem (503) when it is broken off."""
+        context.set_trailing_metadata(((RESUME, last),))
+        async with aclosing(tale.told()) as telling:
+            async for told in telling:
+                if told.id is not None:
+                    last = told.id
+                    context.set_trailing_metadata(((RESUME, last),))
+                await self._tell(told, context)
+                if told.kind == "completed":
+                    return
+        if not tale.complete:
+            raise _broken_off("the door closes", last)
 
     async def close(self) -> None:
         """Let those who are told something come to their end, which the live door has said; cut off who is stuck."""
