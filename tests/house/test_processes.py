@@ -38,6 +38,16 @@ def test_every_worker_has_its_manifests_and_no_other() -> None:
     assert kubernetes == cloud_run == {*WORKERS, "gateway"}
 
 
+def test_image_brings_the_bytecode_that_it_does_not_write() -> None:
+    """What is installed in the image is compiled there: no start of a container compiles it again."""
+    text = (ROOT / "deploy/Dockerfile").read_text()
+    installs = [line for line in text.splitlines() if "uv pip install" in line]
+
+    assert "PYTHONDONTWRITEBYTECODE=1" in text
+    assert len(installs) == 2
+    assert all("--compile-bytecode" in line for line in installs)
+
+
 @pytest.mark.parametrize("worker", WORKERS)
 def test_deployment_runs_its_worker_with_its_identity(worker: str) -> None:
     """A Deployment runs one worker, unprivileged, with the seed of that worker, and time enough to drain."""
