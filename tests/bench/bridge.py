@@ -4,10 +4,8 @@
 exactly one event on the bus for each message, nothing is left in Pub/Sub, and the bridge's memory stayed flat.
 """
 
-import argparse
 import asyncio
 import random
-import sys
 import time
 from asyncio.subprocess import Process
 from collections import Counter
@@ -26,7 +24,8 @@ from pydantic_core import from_json
 from schemas.images import ImagePushed
 from tests.bench.figures import print_facts
 from tests.bench.notifications import Notifications, digest, notifications, start_bridge
-from tests.bench.processes import clean_up_on_sigterm, ended, last_words
+from tests.bench.plans import option, play
+from tests.bench.processes import ended, last_words
 from tests.bench.stage import empty_stage
 from workers.bus.rooms import wiring
 from workers.bus.topology.streams import DEAD, EVENTS
@@ -48,12 +47,10 @@ _FETCH = 500
 class Plan:
     """What is to happen."""
 
-    messages: int = 100_000
-    kills: int = 2
-    """Of the bridge, and as many of the bus."""
-    away: float = 60.0
-    """Seconds for which the bus stays away after its first end; after the others it comes back at once."""
-    seed: int = 1
+    messages: int = option(100_000, "messages in all")
+    kills: int = option(2, "kill -9 of the bridge, and as many of the bus")
+    away: float = option(60.0, "seconds that the bus stays away after its first end; else it comes back at once")
+    seed: int = option(1, "of the same kills", drawn=True)
 
     def kill_points(self) -> list[tuple[int, str]]:
         """Return who is killed once how many events are there: spread over the work, never two at one point."""
@@ -266,21 +263,11 @@ def _weight(one: Memory) -> str:
     return f"{first} with the first messages, {most} at most, {last} at its end, {one.seconds:.0f} s later"
 
 
-def main() -> None:
-    """Run once and say what happened."""
-    usual = Plan()
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.bridge", description=__doc__)
-    parser.add_argument("--messages", type=int, default=usual.messages)
-    parser.add_argument("--kills", type=int, default=usual.kills, help="kill -9 of the bridge, and of the bus")
-    parser.add_argument("--away", type=float, default=usual.away, help="seconds that the bus is away the first time")
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311 - it is printed
-    clean_up_on_sigterm()
-    plan = Plan(**vars(parser.parse_args()))
+async def run(plan: Plan) -> Report:
+    """Run once in a folder that is gone afterwards."""
     with TemporaryDirectory(prefix="sealane-bridge-") as folder:
-        report = asyncio.run(Crossing(plan, Path(folder)).run())
-    show(report)
-    sys.exit(0 if report.holds else 1)
+        return await Crossing(plan, Path(folder)).run()
 
 
 if __name__ == "__main__":
-    main()
+    play("tests.bench.bridge", __doc__, Plan, run, show)

@@ -4,10 +4,8 @@
 only if nothing was lost, nothing was doubled, and the dead letters are exactly the poison, each once.
 """
 
-import argparse
 import asyncio
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,7 +18,8 @@ from schemas.images import ImagePushed
 from tests.bench.census import Census, Tally, census, tally
 from tests.bench.chaos_settings import ACK_WAIT, CONCURRENCY, PREFETCH, WORK_SECONDS, chaotic
 from tests.bench.figures import print_facts
-from tests.bench.processes import clean_up_on_sigterm, ended, last_words, spawn
+from tests.bench.plans import option, play
+from tests.bench.processes import ended, last_words, spawn
 from tests.bench.stage import empty_stage
 from tests.bench.traffic import attest, envelope, pushed
 from workers.bus.transport.connection import Connection, connect
@@ -38,12 +37,11 @@ _IN_FLIGHT = 200
 class Plan:
     """What is to happen."""
 
-    events: int = 8000
-    transient: float = 0.01
-    poison: float = 0.005
-    kills: int = 3
-    """Of the worker, and as many of the server."""
-    seed: int = 1
+    events: int = option(8000, "events in all")
+    transient: float = option(0.01, "share of events that fail once")
+    poison: float = option(0.005, "share of events that always fail")
+    kills: int = option(3, "kill -9 of the worker, and as many of the server")
+    seed: int = option(1, "of the same fates and kills", drawn=True)
 
     def fates(self) -> list[str]:
         """Return what becomes of each event."""
@@ -228,22 +226,11 @@ def show(report: Report) -> None:
     print_facts("chaos", rows)
 
 
-def main() -> None:
-    """Run once and say what happened."""
-    usual = Plan()
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.chaos", description=__doc__)
-    parser.add_argument("--events", type=int, default=usual.events)
-    parser.add_argument("--transient", type=float, default=usual.transient, help="share of events that fail once")
-    parser.add_argument("--poison", type=float, default=usual.poison, help="share of events that always fail")
-    parser.add_argument("--kills", type=int, default=usual.kills, help="kill -9 of the worker, and of the server")
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311 - it is printed
-    clean_up_on_sigterm()
-    plan = Plan(**vars(parser.parse_args()))
+async def run(plan: Plan) -> Report:
+    """Run once in a folder that is gone afterwards."""
     with TemporaryDirectory(prefix="sealane-chaos-") as folder:
-        report = asyncio.run(Run(plan, Path(folder)).run())
-    show(report)
-    sys.exit(0 if report.holds else 1)
+        return await Run(plan, Path(folder)).run()
 
 
 if __name__ == "__main__":
-    main()
+    play("tests.bench.chaos", __doc__, Plan, run, show)

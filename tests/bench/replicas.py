@@ -4,13 +4,11 @@
 exactly one attestation per image, counted by the API and, where it is installed, by gcloud.
 """
 
-import argparse
 import asyncio
 import json
 import random
 import shutil
 import signal
-import sys
 import time
 from asyncio.subprocess import Process
 from collections import Counter
@@ -18,19 +16,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-from urllib.parse import unquote, urlencode
-from urllib.request import Request, urlopen
 
 from schemas.images import ImageAttested
 from tests.bench.census import tally
 from tests.bench.figures import print_facts
-from tests.bench.processes import clean_up_on_sigterm, ended, output_of
+from tests.bench.plans import option, play
+from tests.bench.processes import ended, output_of
 from tests.bench.world import LocalWorld, local_world
 from workers.app.connecting import connect_as
 from workers.bus.doors.follow import follow
-from workers.bus.topology.streams import DEAD, EVENTS
-from workers.bus.transport.headers import DEAD_MESSAGE, DEAD_REASON
+from workers.bus.topology.streams import EVENTS
 
 LEASE = 3.0
 """Seconds that a claim stays with a silent replica; short, so that a pause can outlast it."""
@@ -43,15 +38,12 @@ _ATTEST = "attest"
 class Plan:
     """What is to happen."""
 
-    images: int = 300
-    replicas: int = 3
-    every: float = 2.0
-    """Seconds between disturbances."""
-    pace: float = 0.15
-    """Seconds between one image and the next, so that there is work while replicas come and go."""
-    seed: int = 1
-    strikes: int | None = None
-    """How many are killed or paused; None goes on until the last event is done."""
+    images: int = option(300, "images in all")
+    replicas: int = option(3, "processes of the worker")
+    every: float = option(2.0, "seconds between disturbances")
+    pace: float = option(0.15, "seconds between one image and the next, so that there is work while replicas go")
+    seed: int = option(1, "of the same disturbances", drawn=True)
+    strikes: int | None = option(None, "how many are killed or paused; without it until all is done", kind=int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,16 +191,12 @@ async def _count(
     replicas: Replicas,
     seconds: float,
 ) -> Report:
-    occurrences = await asyncio.to_thread(_occurrences, world)
+    occurrences = await world.occurrences()
     each = Counter(occurrence["resourceUri"].rpartition("@")[2] for occurrence in occurrences)
     names = {occurrence["name"] for occurrence in occurrences}
     events = [
         ImageAttested.model_validate_json(stored.body)
         async for stored in follow(world.connection, EVENTS, ImageAttested.event_type, live=False)
-    ]
-    dead = [
-        f"{stored.headers[DEAD_REASON]}: {unquote(stored.headers[DEAD_MESSAGE])}"
-        async for stored in follow(world.connection, DEAD, "dead.>", live=False)
     ]
     return Report(
         plan=plan,
@@ -217,27 +205,11 @@ async def _count(
         images_with_one=sum(each[digest] == 1 for _, digest in images),
         attested_events=len(events),
         dangling=sum(event.occurrence not in names for event in events),
-        dead=tuple(dead),
+        dead=tuple(await world.dead_letters()),
         killed=replicas.killed,
         paused=replicas.paused,
         seconds=seconds,
     )
-
-
-def _occurrences(world: LocalWorld) -> list[dict[str, Any]]:
-    """List the note's occurrences over REST, all pages."""
-    found: list[dict[str, Any]] = []
-    token = ""
-    while True:
-        query = urlencode({"pageSize": 500, "pageToken": token})
-        address = f"{world.endpoints['google_rest']}/v1/{world.endpoints['note']}/occurrences?{query}"
-        headers = {"Host": "containeranalysis.googleapis.com", "Authorization": f"Bearer {world.token}"}
-        with urlopen(Request(address, headers=headers), timeout=30) as answer:  # noqa: S310 - loopback
-            page = json.load(answer)
-        found += page.get("occurrences", [])
-        token = page.get("nextPageToken", "")
-        if not token:
-            return found
 
 
 async def _by_gcloud(world: LocalWorld) -> int:
@@ -270,20 +242,5 @@ def show(report: Report) -> None:
     print_facts("replicas", rows)
 
 
-def main() -> None:
-    """Run once and say what happened."""
-    usual = Plan()
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.replicas", description=__doc__)
-    parser.add_argument("--images", type=int, default=usual.images)
-    parser.add_argument("--replicas", type=int, default=usual.replicas)
-    parser.add_argument("--every", type=float, default=usual.every, help="seconds between disturbances")
-    parser.add_argument("--pace", type=float, default=usual.pace, help="seconds between one image and the next")
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311 - it is printed
-    clean_up_on_sigterm()
-    report = asyncio.run(run(Plan(**vars(parser.parse_args()))))
-    show(report)
-    sys.exit(0 if report.holds else 1)
-
-
 if __name__ == "__main__":
-    main()
+    play("tests.bench.replicas", __doc__, Plan, run, show)

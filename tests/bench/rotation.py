@@ -4,10 +4,8 @@
 with the new key, has exactly one attestation by it, and the attestor lists the old key no more.
 """
 
-import argparse
 import asyncio
 import json
-import sys
 import time
 from asyncio.subprocess import Process
 from collections import Counter
@@ -15,23 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-from urllib.parse import unquote, urlencode
-from urllib.request import Request, urlopen
 
 from schemas.attestors import AttestorRotated
 from schemas.progress import ProgressMessage
 from tests.bench.census import tally
 from tests.bench.figures import print_facts
-from tests.bench.processes import ChildFailedError, clean_up_on_sigterm, ended, spawn
+from tests.bench.plans import option, play
+from tests.bench.processes import ChildFailedError, ended, spawn
 from tests.bench.world import SEALANE, LocalWorld, local_world
 from workers.app.clouds import Clouds
 from workers.app.connecting import connect_as
 from workers.app.environment import load_settings
 from workers.attestors.listing import natural_id
 from workers.bus.doors.follow import follow
-from workers.bus.topology.streams import DEAD, EVENTS, PROGRESS
-from workers.bus.transport.headers import DEAD_MESSAGE, DEAD_REASON
+from workers.bus.topology.streams import EVENTS, PROGRESS
 from workers.ports import Attestations, AttestorAdmin, Attestors
 
 PATIENCE = 240.0
@@ -44,11 +39,9 @@ _VALIDATED = "ValidateAttestationOccurrence"
 class Plan:
     """What is to happen."""
 
-    images: int = 200
-    kills: int = 2
-    """How often all workers are killed with -9, evenly over the signing."""
-    quota: int | None = None
-    """Validations that are admitted in a minute; None for as many as there are."""
+    images: int = option(200, "images in all")
+    kills: int = option(2, "how often all workers are killed with -9, evenly over the signing")
+    quota: int | None = option(None, "validations that are admitted in a minute; without it as many as come", kind=int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +127,7 @@ async def run(plan: Plan) -> Report:
     async with local_world() as world:
         images = await world.push_images("shop", plan.images)
         old = world.endpoints["key"]
-        new = await asyncio.to_thread(_new_version, world, old)
+        new = await world.new_version(old.rpartition("/cryptoKeyVersions/")[0])
         rule = {"match": f"{world.endpoints['registry']}/**", "attestor": world.endpoints["attestor"], "key": old}
         with TemporaryDirectory(prefix="sealane-rotation-") as logs:
             fleet = Fleet(world, Path(logs), [rule | {"next_key": new}])
@@ -151,16 +144,6 @@ async def run(plan: Plan) -> Report:
         calls = Counter(await world.google_calls()) - before
         await world.tell_google({"quota": {_VALIDATED: [None]}})
         return await _count(world, plan, images, rotated, said, fleet.killed, dict(calls), seconds, natural_id(new))
-
-
-def _new_version(world: LocalWorld, old: str) -> str:
-    """Make the next version of the signing key and return its name."""
-    key = old.rpartition("/cryptoKeyVersions/")[0]
-    headers = {"Host": "cloudkms.googleapis.com", "Authorization": f"Bearer {world.token}"}
-    address = f"{world.endpoints['google_rest']}/v1/{key}/cryptoKeyVersions"
-    request = Request(address, b"{}", headers | {"Content-Type": "application/json"})  # noqa: S310 - loopback
-    with urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
-        return str(json.load(answer)["name"])
 
 
 async def _attest(world: LocalWorld, images: Sequence[tuple[str, str]]) -> None:
@@ -212,16 +195,12 @@ async def _count(
     seconds: float,
     wanted: str,
 ) -> Report:
-    occurrences = await asyncio.to_thread(_occurrences, world)
+    occurrences = await world.occurrences()
     by_new = Counter(
         occurrence["resourceUri"].rpartition("@")[2]
         for occurrence in occurrences
         if occurrence["attestation"]["signatures"][0]["publicKeyId"] == wanted
     )
-    dead = [
-        f"{stored.headers[DEAD_REASON]}: {unquote(stored.headers[DEAD_MESSAGE])}"
-        async for stored in follow(world.connection, DEAD, "dead.>", live=False)
-    ]
     progress = [
         ProgressMessage.model_validate_json(stored.body)
         async for stored in follow(world.connection, PROGRESS, "progress.rekey.>", live=False)
@@ -239,7 +218,7 @@ async def _count(
         wanted=wanted,
         attestations=len(occurrences),
         killed=killed,
-        dead=tuple(dead),
+        dead=tuple(await world.dead_letters()),
         looks=sum(message.kind == "result" for message in progress),
         said=tuple(said),
         calls=calls,
@@ -257,22 +236,6 @@ async def _verified(clouds: Clouds, attestor: str, note: str, digests: Sequence[
         verdicts = [await attestors.validate(attestor, one, timeout=10) for one in found]
         verified += any(verdict.result == "VERIFIED" for verdict in verdicts)
     return verified
-
-
-def _occurrences(world: LocalWorld) -> list[dict[str, Any]]:
-    """List the note's occurrences over REST, all pages."""
-    found: list[dict[str, Any]] = []
-    token = ""
-    while True:
-        query = urlencode({"pageSize": 500, "pageToken": token})
-        address = f"{world.endpoints['google_rest']}/v1/{world.endpoints['note']}/occurrences?{query}"
-        headers = {"Host": "containeranalysis.googleapis.com", "Authorization": f"Bearer {world.token}"}
-        with urlopen(Request(address, headers=headers), timeout=30) as answer:  # noqa: S310 - loopback
-            page = json.load(answer)
-        found += page.get("occurrences", [])
-        token = page.get("nextPageToken", "")
-        if not token:
-            return found
 
 
 def show(report: Report) -> None:
@@ -299,18 +262,5 @@ def show(report: Report) -> None:
     print_facts("rotation", rows)
 
 
-def main() -> None:
-    """Run once and say what happened."""
-    usual = Plan()
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.rotation", description=__doc__)
-    parser.add_argument("--images", type=int, default=usual.images)
-    parser.add_argument("--kills", type=int, default=usual.kills, help="how often all workers are killed")
-    parser.add_argument("--quota", type=int, default=usual.quota, help="validations a minute; default: any number")
-    clean_up_on_sigterm()
-    report = asyncio.run(run(Plan(**vars(parser.parse_args()))))
-    show(report)
-    sys.exit(0 if report.holds else 1)
-
-
 if __name__ == "__main__":
-    main()
+    play("tests.bench.rotation", __doc__, Plan, run, show)

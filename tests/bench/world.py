@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import unquote, urlencode
 from urllib.request import Request, urlopen
 
 from schemas.envelope import Envelope
@@ -17,7 +18,10 @@ from schemas.images import ImagePushed
 from tests.bench.processes import BIN, ended, last_words, spawn
 from workers.app.connecting import connect_as
 from workers.app.shell import shell_environment
+from workers.bus.doors.follow import follow
+from workers.bus.topology.streams import DEAD
 from workers.bus.transport.connection import Connection
+from workers.bus.transport.headers import DEAD_MESSAGE, DEAD_REASON
 from workers.bus.transport.publisher import PubAck, Publisher
 from workers.local.folder import WorldFolder
 from workers.local.registry.layout import build_image, write_layout
@@ -92,10 +96,37 @@ class LocalWorld:
         log: list[dict[str, Any]] = (await self._google(f"/__faults__?log={last}"))["log"]
         return log
 
-    async def _google(self, path: str, body: bytes | None = None) -> Any:
+    async def occurrences(self) -> list[dict[str, Any]]:
+        """Return all occurrences of the note, as the API lists them."""
+        found: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            query = urlencode({"pageSize": 500, "pageToken": token})
+            path = f"/v1/{self.endpoints['note']}/occurrences?{query}"
+            page = await self._google(path, host="containeranalysis.googleapis.com")
+            found += page.get("occurrences", [])
+            token = page.get("nextPageToken", "")
+            if not token:
+                return found
+
+    async def dead_letters(self) -> list[str]:
+        """Return of each why it is one."""
+        return [
+            f"{stored.headers[DEAD_REASON]}: {unquote(stored.headers[DEAD_MESSAGE])}"
+            async for stored in follow(self.connection, DEAD, "dead.>", live=False)
+        ]
+
+    async def new_version(self, key: str) -> str:
+        """Make the next version of a key in Cloud KMS, and return its name."""
+        path = f"/v1/{key}/cryptoKeyVersions"
+        return str((await self._google(path, b"{}", host="cloudkms.googleapis.com"))["name"])
+
+    async def _google(self, path: str, body: bytes | None = None, *, host: str | None = None) -> Any:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        if host is not None:
+            headers["Host"] = host
         request = Request(f"{self.endpoints['google_rest']}{path}", body, headers)  # noqa: S310 - loopback
-        answer = await asyncio.to_thread(lambda: urlopen(request, timeout=10).read())  # noqa: S310 - loopback
+        answer = await asyncio.to_thread(lambda: urlopen(request, timeout=30).read())  # noqa: S310 - loopback
         return json.loads(answer or b"{}")
 
     async def start_worker(
