@@ -1,10 +1,14 @@
 """What holds for every test: gcloud where it is present, no silent skip, and how long the fuzzers look."""
 
+import gc
 import os
 import shutil
 
 import hypothesis
 import pytest
+
+# What is collected stays until the end, so that to look for garbage in it again and again doubles the time it takes.
+gc.disable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,6 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gcloud") is not None:
             item.add_marker(pytest.mark.skip(reason="the Google Cloud SDK is not on the PATH"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Look for garbage again, but never in what was collected."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
