@@ -120,6 +120,11 @@ class Person:
         self.house = house
         self._session = session
 
+    @property
+    def cookies(self) -> list[str]:
+        """The cookies that it has."""
+        return [cookie.value for cookie in self._session.cookie_jar]
+
     async def get(self, path: str, *, follow: bool = True, **headers: str) -> Seen:
         """Open a page; in names of headers `_` is `-`."""
         return await self.ask("GET", path, None, headers, follow=follow)

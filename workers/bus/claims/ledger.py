@@ -1,8 +1,8 @@
 """What all replicas of the door remember together: short values by key, each forgotten after a while of its own.
 
-One bucket for the tokens that were used (`jti.…`), the webhook deliveries that were seen (`delivery.…`) and the rates
-of principals (`rate.…`). A key is a prefix and a hash: what it stands for is not in it. Values are data of ours,
-never a secret. No limit markers: an expired key is free at once.
+One bucket for the tokens that were used (`jti.…`), the webhook deliveries that were seen (`delivery.…`), the rates of
+principals (`rate.…`) and who signed out of the console (`signedout.…`). A key is a prefix and a hash: what it stands
+for is not in it. Values are data of ours, never a secret. No limit markers: an expired key is free at once.
 """
 
 import re
@@ -87,6 +87,11 @@ class Ledger:
         except WrongSequence:
             return None
         return ack.sequence
+
+
+def subjects_of(prefix: str) -> str:
+    """Return the subject of all keys with a prefix."""
+    return f"{_SUBJECT}{prefix}.*"
 
 
 def _subject(key: str) -> str:

@@ -22,6 +22,7 @@ from workers.bus.topology.streams import (
     LEDGER,
     LINES,
     PROGRESS,
+    SIGNED_OUT,
     claims_stream,
     holds_claims,
     retry_stream,
@@ -34,7 +35,8 @@ OPERATOR = "operator"
 GATEWAY = "gateway"
 BRIDGE = "bridge"
 _READ = (EVENTS, PROGRESS, DEAD)
-_LEDGER = (f"$KV.{LEDGER.removeprefix('KV_')}.>", f"$JS.API.STREAM.MSG.GET.{LEDGER}")
+_LEDGER = (f"$KV.{LEDGER.removeprefix('KV_')}.>", f"$JS.API.STREAM.MSG.GET.{LEDGER}", f"$JS.API.DIRECT.GET.{LEDGER}")
+_SIGNED_OUT = f"$KV.{LEDGER.removeprefix('KV_')}.{SIGNED_OUT}.*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def _gateway(workers: list[Wiring]) -> Permissions:
     events = (*doors(workers), *sorted(_by_door("webhook")))
     return Permissions(
         publish=(inbox(GATEWAY), *events, *_reading(_READ), f"$JS.API.STREAM.MSG.GET.{LINES}", *_LEDGER),
-        subscribe=(inbox(GATEWAY), *sorted(CATALOGUE), "progress.>", "dead.>"),
+        subscribe=(inbox(GATEWAY), *sorted(CATALOGUE), "progress.>", "dead.>", _SIGNED_OUT),
         never_publish=_durables(workers),
     )
 
@@ -164,6 +166,8 @@ def _operator(workers: list[Wiring]) -> Permissions:
         "$JS.API.CONSUMER.LIST.*",
         f"$JS.API.STREAM.MSG.DELETE.{DEAD}",
         *(f"$JS.API.STREAM.MSG.GET.{stream}" for stream in (CRON, *retries)),
+        _SIGNED_OUT,
+        f"$JS.API.STREAM.MSG.GET.{LEDGER}",
         # Whole, to find what was replayed.
         *(f"$JS.API.DIRECT.GET.{stream}{rest}" for stream in retries for rest in ("", ".>")),
         *(f"retry.{wiring.name}.>" for wiring in workers),

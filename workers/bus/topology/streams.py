@@ -22,6 +22,8 @@ DEAD = "DEAD"
 LINES = "KV_lines"
 LEDGER = "KV_ledger"
 """What the replicas of the door remember together."""
+SIGNED_OUT = "signedout"
+"""Prefix of its keys which say that a session of the console is over; the operator may write them as well."""
 HEADROOM = 64 * 1024
 """Bytes that EVENTS stays below the server's limit, for what a dead letter adds."""
 _ACK_PENDING = 1024

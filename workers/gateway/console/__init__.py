@@ -5,7 +5,8 @@ style, nothing from elsewhere. What is shown is what the policy lets a principal
 connection of its own under the identity `operator`, and says who did it.
 
     console, guard               the pages put together; what holds for every one of them
-    seal, sessions, signing_in   who somebody is: signed cookies, one-time links, providers, proxies
+    seal, sessions, signed_out   who somebody is: signed cookies, good until they expire or somebody signs out
+    signing_in, providers, proxy the ways in: one-time links, providers, a proxy that vouches
     runs, timeline               all runs, and one from cause to effect
     letters, lanes, pace         dead letters, workers, and how fast they are
     forms, rendering             what a browser sends, and what it gets

@@ -1,5 +1,6 @@
 """The console put together: its pages, and what they stand on."""
 
+from functools import partial
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -10,6 +11,7 @@ from workers.bus.claims.ledger import Ledger
 from workers.bus.rooms import consumers_of
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.publisher import Publisher
+from workers.failures import Unavailable
 from workers.gateway.console.attention import Attention
 from workers.gateway.console.guard import Guard
 from workers.gateway.console.kit import ConsoleKit
@@ -22,8 +24,10 @@ from workers.gateway.console.rendering import problem_page, static
 from workers.gateway.console.runs import RunPages
 from workers.gateway.console.seal import Seal
 from workers.gateway.console.sessions import Address, Session, Sessions
+from workers.gateway.console.signed_out import SignedOut
 from workers.gateway.console.signing_in import SignIn
 from workers.gateway.live.progress import LiveDoor
+from workers.gateway.live.wire import OVER
 from workers.gateway.principals import Policy, Principal
 from workers.gateway.problems import Problem
 from workers.gateway.runs import RunsDoor
@@ -45,10 +49,11 @@ class Console:
     ) -> None:
         settings = kit.settings
         address, seal = Address(settings.url), Seal(kit.secret)
-        sessions = Sessions(seal, policy, address, settings.session)
+        self._signed_out = SignedOut(connection, ledger)
+        self._sessions = Sessions(seal, policy, address, settings.session, self._signed_out)
         providers = ProvidersDoor(settings.providers, kit.ask, seal, policy, tokens, address)
         proxy = ProxyDoor(settings.proxy, policy, tokens) if settings.proxy else None
-        self._sign_in = SignIn(seal, sessions, address, ledger, providers, proxy)
+        self._sign_in = SignIn(seal, self._sessions, address, ledger, providers, proxy)
         self._publisher = Publisher(kit.operator)
         self._pace = Pace(live.fanout)
         attention = Attention(connection, kit.operator)
@@ -60,17 +65,29 @@ class Console:
     async def start(self) -> None:
         """Begin to act and to count."""
         await self._publisher.start()
+        self._signed_out.start()
         self._pace.start()
 
     async def close(self) -> None:
         """End what was begun."""
         await self._pace.close()
+        await self._signed_out.close()
         await self._publisher.close()
 
     async def principal(self, request: Request) -> Principal | None:
-        """Return who is signed in: with the session, /runs and /progress are followed as well."""
-        session = await self._sign_in.who(request)
-        return session.principal if session else None
+        """Return who is signed in: with the session, /runs and /progress are followed as well, until it is over.
+
+        Raises Problem: 401, 403, 503.
+        """
+        try:
+            session = await self._sign_in.who(request)
+        except Unavailable as error:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=1) from None
+        if session is None:
+            return None
+        if session.id is not None:
+            request.scope[OVER] = partial(self._sessions.over, session)
+        return session.principal
 
 
 def _routes(guard: Guard, sign_in: SignIn, runs: RunPages, letters: LetterPages, lanes: WorkerPages) -> list[Route]:

@@ -19,7 +19,8 @@ HOME = "/console"
 LOGIN = "/console/login"
 Handler = Callable[[Request, Session], Awaitable[Response]]
 Who = Callable[[Request], Awaitable[Session | None]]
-_READING = frozenset({"GET", "HEAD"})
+READING = frozenset({"GET", "HEAD"})
+"""The methods of those who change nothing."""
 _LONGEST_PLACE = 2048
 
 
@@ -67,7 +68,7 @@ class Guard:
         """Send those who came by another name to the one address, and take nothing that is posted there."""
         if self._address.is_meant(request):
             return None
-        if request.method not in _READING:
+        if request.method not in READING:
             raise Problem(
                 HTTPStatus.MISDIRECTED_REQUEST, f"the console is at {self._address.origin(request)}: go there"
             )
@@ -75,7 +76,7 @@ class Guard:
 
 
 def _stranger(request: Request) -> Response:
-    if request.method not in _READING:
+    if request.method not in READING:
         raise Problem(HTTPStatus.UNAUTHORIZED, "you are not signed in (any more): sign in, look again, then do it")
     if request.headers.get("sec-fetch-site") == "cross-site":
         # A link in a chat: browsers keep SameSite=Strict cookies back. From a page of ours they send them.

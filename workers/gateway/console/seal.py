@@ -47,3 +47,7 @@ class Seal:
         except (jwt.PyJWTError, ValueError):
             return None
         return claims if float(claims["exp"]) > self._clock() else None
+
+    def remaining(self, claims: Mapping[str, Any]) -> float:
+        """Return for how many seconds claims are good still."""
+        return float(claims["exp"]) - self._clock()

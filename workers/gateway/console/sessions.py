@@ -1,8 +1,14 @@
-"""Who looks at the console: a signed cookie that expires, bound to a principal of the policy and to one address."""
+"""Who looks at the console: a signed cookie, bound to a principal of the policy and to one address.
 
+It is good until it expires, or until somebody signs out: then it is over at every replica, whoever has a copy of it.
+"""
+
+import asyncio
+import contextlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -10,6 +16,7 @@ from starlette.responses import Response
 
 from workers.failures import Invalid
 from workers.gateway.console.seal import Seal
+from workers.gateway.console.signed_out import SignedOut
 from workers.gateway.principals import Policy, Principal
 from workers.registries import is_loopback
 
@@ -56,39 +63,88 @@ class Session:
 
     principal: Principal
     csrf: str
+    id: str | None = None
+    """What signing out ends; None where a proxy vouches for each request."""
+    began: int = 0
+    """The revision of the ledger that counts for it: what was signed out later, is over."""
+    seconds: float = float("inf")
+    """How long it is good still."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What may be signed out: this session, or all of this person."""
+        return (_of_session(self.id), of_person(self.principal.name)) if self.id else ()
+
+
+def of_person(principal: str) -> str:
+    """Return the name under which all sessions of a principal are signed out."""
+    return f"principal {principal}"
+
+
+def _of_session(session: str) -> str:
+    return f"session {session}"
 
 
 class Sessions:
-    """Opens and knows sessions. The policy is asked each time: who is no longer in it has none."""
+    """Opens, knows and ends sessions. The policy is asked each time: who is no longer in it has none."""
 
-    def __init__(self, seal: Seal, policy: Policy, address: Address, lifetime: timedelta) -> None:
+    def __init__(
+        self, seal: Seal, policy: Policy, address: Address, lifetime: timedelta, signed_out: SignedOut
+    ) -> None:
         self._seal = seal
         self._principals = {principal.name: principal for principal in policy.principals}
         self._address = address
         self._lifetime = lifetime
+        self._signed_out = signed_out
 
     def principal(self, name: object) -> Principal | None:
         """Return the principal of a name."""
         return self._principals.get(name) if isinstance(name, str) else None
 
-    def open(self, request: Request, response: Response, principal: Principal) -> None:
-        """Let a response sign somebody in."""
-        claims = {"sub": principal.name, "csrf": secrets.token_urlsafe(24)}
-        self._set(request, response, self._seal.seal(_SESSION, self._lifetime, claims), self._lifetime)
+    async def open(self, request: Request, response: Response, principal: Principal) -> None:
+        """Let a response sign somebody in. Raises Unavailable."""
+        began = await self._signed_out.revision(of_person(principal.name))
+        claims = {"sub": principal.name, "csrf": secrets.token_urlsafe(24), "jti": secrets.token_urlsafe(16)}
+        sealed = self._seal.seal(_SESSION, self._lifetime, claims | {"began": began})
+        self._set(request, response, sealed, self._lifetime)
 
     def of(self, request: Request) -> Session | None:
-        """Return the session of a request, or None."""
-        claims = self._seal.opened(_SESSION, request.cookies.get(self._address.cookie(request), ""))
-        principal = self.principal(claims["sub"]) if claims else None
-        return Session(principal, claims["csrf"]) if claims and principal else None
+        """Return the session of a request, or None. Raises Unavailable while nobody knows who signed out."""
+        session = self._sealed(request)
+        over = session is not None and self._signed_out.knows(session.began, *session.names)
+        return None if over else session
+
+    async def surely(self, request: Request) -> Session | None:
+        """Return the same, having asked the ledger itself: for what changes something. Raises Unavailable."""
+        session = self.of(request)
+        over = session is not None and await self._signed_out.asked(session.began, *session.names)
+        return None if over else session
 
     def vouched(self, principal: Principal) -> Session:
         """Return the session of somebody for whom each request is vouched: no cookie, and a word for its forms."""
         return Session(principal, self._seal.word("csrf", principal.name))
 
-    def close(self, request: Request, response: Response) -> None:
-        """Let a response sign somebody out."""
+    async def over(self, session: Session) -> None:
+        """Return as soon as a session is over: what goes on for long ends with it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if session.id is None else session.seconds):
+                await self._signed_out.wait(session.began, *session.names)
+
+    async def close(self, request: Request, response: Response, session: Session, *, everywhere: bool) -> None:
+        """End a session, or all of its principal, and let a response take the cookie away. Raises Unavailable."""
+        if everywhere:
+            await self._signed_out.note(of_person(session.principal.name))
+        elif session.id is not None:
+            await self._signed_out.note(_of_session(session.id), lifetime=timedelta(seconds=session.seconds))
         self._set(request, response, "", timedelta(0))
+
+    def _sealed(self, request: Request) -> Session | None:
+        claims: dict[str, Any] | None
+        claims = self._seal.opened(_SESSION, request.cookies.get(self._address.cookie(request), ""))
+        principal = self.principal(claims["sub"]) if claims else None
+        if claims is None or principal is None or "jti" not in claims:
+            return None
+        return Session(principal, claims["csrf"], claims["jti"], claims["began"], self._seal.remaining(claims))
 
     def _set(self, request: Request, response: Response, value: str, lifetime: timedelta) -> None:
         # Of the whole door, since the streams of /runs and /progress are followed with it as well.

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from schemas.identity import digest_of
 from workers.bus.claims.ledger import Ledger
 from workers.gateway.console.forms import form_of
-from workers.gateway.console.guard import LOGIN, own_place
+from workers.gateway.console.guard import LOGIN, READING, own_place
 from workers.gateway.console.providers import ProvidersDoor
 from workers.gateway.console.proxy import ProxyDoor
 from workers.gateway.console.rendering import HEADERS, page
@@ -53,11 +53,11 @@ class SignIn:
         self._ledger = ledger
 
     async def who(self, request: Request) -> Session | None:
-        """Return the session of a request. Raises Problem (401, 403) when a proxy's word is none."""
+        """Return the session of a request. Raises Problem (401, 403) when a proxy's word is none; Unavailable."""
         if self._proxy is not None:
             principal = await self._proxy.principal(request)
             return self._sessions.vouched(principal) if principal else None
-        return self._sessions.of(request)
+        return self._sessions.of(request) if request.method in READING else await self._sessions.surely(request)
 
     async def begin(self, request: Request) -> Response:
         """Answer GET /console/login/{provider}."""
@@ -68,7 +68,7 @@ class SignIn:
         principal, place = await self._providers.finish(request)
         answer = RedirectResponse(place, HTTPStatus.SEE_OTHER, HEADERS)
         self._providers.forget(request, answer)
-        self._sessions.open(request, answer, principal)
+        await self._sessions.open(request, answer, principal)
         log.info("%s signed in with %s", safe(principal.name), request.path_params["provider"])
         return answer
 
@@ -92,10 +92,11 @@ class SignIn:
         )
 
     async def logout(self, request: Request, session: Session) -> Response:
-        """Answer POST /console/logout."""
-        await form_of(request, session, self._address)
+        """Answer POST /console/logout. Raises Unavailable: without the bus nobody is signed out, and is told so."""
+        everywhere = "everywhere" in await form_of(request, session, self._address)
         answer = RedirectResponse(LOGIN, HTTPStatus.SEE_OTHER, HEADERS)
-        self._sessions.close(request, answer)
+        await self._sessions.close(request, answer, session, everywhere=everywhere)
+        log.info("%s signed out%s", safe(session.principal.name), " everywhere" if everywhere else "")
         return answer
 
     async def _by_link(self, request: Request, token: str, place: str) -> Response:
@@ -105,7 +106,7 @@ class SignIn:
             raise unauthenticated("this link was opened before, or is too old: `sealane console` prints a new one")
         # The token leaves the address at once, and goes to nobody as a referrer.
         answer = RedirectResponse(place, HTTPStatus.SEE_OTHER, HEADERS | {"referrer-policy": "no-referrer"})
-        self._sessions.open(request, answer, principal)
+        await self._sessions.open(request, answer, principal)
         return answer
 
     async def _is_first(self, claims: Mapping[str, object]) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, aclosing, nullcontext
 
 from starlette.responses import Response
@@ -52,15 +52,18 @@ class EventStream(Response):
                 await send({"type": "http.response.body", "body": b""})
                 return
             telling = asyncio.create_task(self._tell(send))
-            ends = {asyncio.create_task(_gone(receive))}
-            if OVER in scope:
-                ends.add(asyncio.create_task(_over(scope[OVER], telling, send)))
+            gone = asyncio.create_task(_gone(receive))
+            over = [asyncio.create_task(scope[OVER]())] if OVER in scope else []
+            tasks = {telling, gone, *over}
             try:
-                await asyncio.wait({telling, *ends}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in (telling, *ends):
+                for task in tasks:
                     task.cancel()
-                await asyncio.wait({telling, *ends})
+                await asyncio.wait(tasks)
+        if telling.cancelled() and gone.cancelled() and any(not task.cancelled() for task in over):
+            async with asyncio.timeout(_STUCK):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         if not telling.cancelled() and not isinstance(telling.exception(), TimeoutError):
             telling.result()
 
@@ -81,15 +84,6 @@ class EventStream(Response):
 async def _send(send: Send, body: bytes) -> None:
     async with asyncio.timeout(_STUCK):
         await send({"type": "http.response.body", "body": body, "more_body": True})
-
-
-async def _over(over: Callable[[], Awaitable[None]], telling: "asyncio.Task[None]", send: Send) -> None:
-    """Wait until nothing more may be told, and close the response: who comes back is asked who it is."""
-    await over()
-    telling.cancel()
-    await asyncio.wait({telling})
-    async with asyncio.timeout(_STUCK):
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _gone(receive: Receive) -> None:
