@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 from tests.journeys.conftest import Up, eventually, sealane
-from workers.app import connect_as
+from workers.app.connecting import connect_as
 from workers.bus.transport.jetstream import JetStreamApi
 
 Start = Callable[..., Up]

@@ -1,10 +1,6 @@
 """The composition root: settings → adapters → bus → worker.
 
 Law of this room: the only one that knows everyone, and it decides nothing. Commands come here for settings
-(`load_settings`), for the bus under an identity (`connect_as`) and for the clouds (`Clouds`).
+(`environment`), for the bus under an identity (`connecting`) and for the clouds (`clouds`), each where it is needed:
+what a command does not use it does not load.
 """
-
-from workers.app.connecting import connect_as
-from workers.app.environment import load_settings
-
-__all__ = ["connect_as", "load_settings"]

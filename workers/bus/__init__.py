@@ -10,6 +10,10 @@ declares (AsyncAPI, handler tests); the engine carries, on nats-py's public API.
     claims        one owner at a time, the result remembered; the rates that the outside imposes
     topology      the server's side as data: streams, ticks, drift, provision, permissions, identities, check, fullness
     transport     reconnect for ever, store in a pipeline: connection, publisher, jetstream, stored,
-                  headers, delivery
+                  headers, delivery; library
     wiring, rooms what a worker's signature says; which workers there are
 """
+
+from workers.bus.transport import library
+
+library.load()

@@ -69,8 +69,8 @@ async def _demo(data: Path | None, *, once: bool, file: Path | None, patience: f
 
 async def _play(folder: "WorldFolder", file: Path | None, patience: float) -> bool:
     """Play all stories, print a line for each, and return whether all were verified."""
-    from workers.app import connect_as
     from workers.app.clouds import Clouds
+    from workers.app.connecting import connect_as
     from workers.app.environment import load_settings
     from workers.app.shell import running
     from workers.app.stage import Stage

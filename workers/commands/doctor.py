@@ -23,8 +23,8 @@ def doctor(data: DATA = None, as_json: JSON = False) -> None:
 
 
 async def _doctor(data: Path | None, *, as_json: bool) -> int:
-    from workers.app import load_settings
     from workers.app.diagnosis import diagnose
+    from workers.app.environment import load_settings
     from workers.app.logs import configure_logs
     from workers.commands.output import write_json, write_table
 

@@ -88,7 +88,7 @@ def list_runs(*, limit: LIMIT = 20, data: DATA = None, as_json: JSON = False) ->
 
 
 async def _tail(what: str | None, start: int | None, data: Path | None, *, as_json: bool) -> int:
-    from workers.app import connect_as
+    from workers.app.connecting import connect_as
     from workers.bus.doors.runs import Run
     from workers.bus.rooms import consumers_of
     from workers.commands.waiting import follow_runs
@@ -169,7 +169,7 @@ def _write_stored(stored: "Stored", *, as_json: bool) -> None:
 
 
 async def _runs(limit: int, data: Path | None) -> list[dict[str, Any]]:
-    from workers.app import connect_as
+    from workers.app.connecting import connect_as
     from workers.bus.doors.history import newest_runs
     from workers.bus.doors.records import run_record
     from workers.bus.rooms import consumers_of

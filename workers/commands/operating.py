@@ -15,7 +15,7 @@ def as_operator(data: Path | None, work: "Callable[[Connection], Awaitable[Resul
     """Connect as `operator`, do the work, close, and return its result. Raises what the work raises, Unavailable."""
 
     async def run() -> Result:
-        from workers.app import connect_as
+        from workers.app.connecting import connect_as
 
         async with connect_as("operator", data) as connection:
             return await work(connection)

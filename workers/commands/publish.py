@@ -119,7 +119,7 @@ async def publish_entries(
     worker: str | None = None,
 ) -> int:
     """Store the events, say so, and with `wait` follow their runs (with `worker`, its part); return the exit code."""
-    from workers.app import connect_as
+    from workers.app.connecting import connect_as
     from workers.bus.doors.entrance import check_size, enter_all
     from workers.bus.doors.follow import last_sequence
     from workers.bus.topology.streams import PROGRESS

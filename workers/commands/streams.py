@@ -68,7 +68,7 @@ def permissions(
 
     It is derived from the signatures of the workers.
     """
-    from workers.app import load_settings
+    from workers.app.environment import load_settings
     from workers.bus.rooms import all_wirings
     from workers.bus.topology.identities import ensure_identities
     from workers.bus.topology.permissions import derive, permissions_table, render
@@ -89,7 +89,8 @@ def permissions(
 
 
 async def _show(data: Path | None, *, as_json: bool) -> int:
-    from workers.app import connect_as, load_settings
+    from workers.app.connecting import connect_as
+    from workers.app.environment import load_settings
     from workers.bus.rooms import all_wirings
     from workers.bus.topology.permissions import OPERATOR
     from workers.bus.topology.provision import find_drift
@@ -108,7 +109,8 @@ async def _show(data: Path | None, *, as_json: bool) -> int:
 
 
 async def _apply(data: Path | None, *, as_json: bool) -> int:
-    from workers.app import connect_as, load_settings
+    from workers.app.connecting import connect_as
+    from workers.app.environment import load_settings
     from workers.bus.rooms import all_wirings
     from workers.bus.topology.permissions import PROVISIONER
     from workers.bus.topology.provision import apply as apply_topology

@@ -15,6 +15,7 @@ import nats
 import nats.errors
 from nats.aio.client import Client
 
+from workers.bus.transport.library import allow_websockets
 from workers.failures import Denied, Invalid, Unavailable
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,8 @@ PING_INTERVAL = 5
 """Seconds between pings; two without an answer end the connection."""
 SAY_AGAIN = 60.0
 """Seconds between two lines about a server that is still away."""
-_SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
+_WEBSOCKETS = frozenset({"ws", "wss"})
+_SCHEMES = _WEBSOCKETS | {"nats", "tls"}
 PENDING_BYTES = 32 * 1024 * 1024
 
 
@@ -113,6 +115,8 @@ async def connect(
     `first_wait` seconds, Denied when the server refuses the identity.
     """
     urls = [_checked(url.strip()) for url in servers.split(",")]
+    if any(urlsplit(url).scheme in _WEBSOCKETS for url in urls):
+        await asyncio.to_thread(allow_websockets)
     client = Client()
     connection = Connection(client=client, identity=identity, inbox_prefix=f"_INBOX_{identity}")
     connecting = client.connect(
