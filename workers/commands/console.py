@@ -1,20 +1,59 @@
-"""`sealane console`: the way to the page for the person on call."""
+"""`sealane console`: the way to the page for the person on call, and out of it for somebody else."""
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.commands.output import DATA, examples
+from workers.commands.operating import as_operator
+from workers.commands.output import DATA, examples, one_line
+
+if TYPE_CHECKING:
+    from workers.bus.transport.connection import Connection
+
+console = typer.Typer(
+    epilog=examples("sealane console", "sealane console --data /srv/sealane", "sealane console sign-out alice"),
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+PRINCIPAL = Annotated[str, typer.Argument(metavar="PRINCIPAL", help="Name of the principal, as the policy has it.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("console", epilog=examples("sealane console", "sealane console --data /srv/sealane"))(console)
+    """Add the commands."""
+    app.add_typer(console, name="console")
 
 
-def console(data: DATA = None) -> None:
+@console.callback()
+def link(context: typer.Context, data: DATA = None) -> None:
     """Print a link that signs you in to the console, once.
 
     For the local world: whoever may read its folder may do so. Elsewhere people sign in as SEALANE_CONSOLE says.
     """
-    from workers.app.console import local_link
+    if context.invoked_subcommand is None:
+        from workers.app.console import local_link
 
-    typer.echo(local_link(data))
+        typer.echo(local_link(data))
+
+
+@console.command("sign-out", epilog=examples("sealane console sign-out alice"))
+def sign_out(principal: PRINCIPAL, *, data: DATA = None) -> None:
+    """End what somebody has open in the console, in all browsers.
+
+    Whoever stays in the policy may sign in again: take the principal out of SEALANE_PRINCIPALS first.
+    """
+
+    async def change(connection: "Connection") -> None:
+        from workers.bus.claims.ledger import Ledger
+        from workers.bus.transport.publisher import Publisher
+        from workers.gateway.console.sessions import of_person
+        from workers.gateway.console.signed_out import note_signed_out
+
+        publisher = Publisher(connection)
+        await publisher.start()
+        try:
+            await note_signed_out(Ledger(connection, publisher), of_person(principal))
+        finally:
+            await publisher.close()
+
+    as_operator(data, change)
+    typer.echo(f"whatever {one_line(principal)} had open in the console is over; signing in again is up to the policy")
