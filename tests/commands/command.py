@@ -3,17 +3,19 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-PATIENCE = 60.0
+from tests.commands.forking import Forked, forking
+
+PATIENCE = 120.0
+SEALANE = (sys.executable, "-m", "workers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +42,28 @@ class Sealane:
         self._environment |= {"SEALANE_NATS": url, "SEALANE_DATA": str(folder), "PYTHONUNBUFFERED": "1"}
         self._environment |= {f"SEALANE_{name.upper()}": value for name, value in settings.items()}
 
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        """Start the command and leave it running."""
+    async def start(self, *arguments: str, really: bool = False) -> asyncio.subprocess.Process:
+        """Start the command and leave it running; `really`: as for people, see `tests.commands.forking`."""
         pipe = asyncio.subprocess.PIPE
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "workers", *arguments), env=self._environment, stdin=pipe, stdout=pipe, stderr=pipe
-        )
+        with nullcontext() if really else forking():
+            return await asyncio.create_subprocess_exec(
+                *(*SEALANE, *arguments), env=self._environment, stdin=pipe, stdout=pipe, stderr=pipe
+            )
 
     async def start_on(self, terminal: int, *arguments: str) -> asyncio.subprocess.Process:
         """Start the command on a terminal, given by its file descriptor."""
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "workers", *arguments),
-            env=self._environment | {"TERM": "xterm-256color"},
-            stdin=terminal,
-            stdout=terminal,
-            stderr=terminal,
-        )
+        with forking():
+            return await asyncio.create_subprocess_exec(
+                *(*SEALANE, *arguments),
+                env=self._environment | {"TERM": "xterm-256color"},
+                stdin=terminal,
+                stdout=terminal,
+                stderr=terminal,
+            )
 
     async def __call__(self, *arguments: str, stdin: str = "") -> Finished:
         """Run the command to its end; forked from one that has imported it, which saves a second each time."""
         return await asyncio.to_thread(forked, arguments, self._environment, stdin)
-
-
-@cache
-def _zygote() -> "tuple[socket.socket, subprocess.Popen[bytes]]":
-    """Start what forks, once; it ends when our end of the socket goes with us."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        command = [sys.executable, "-m", "tests.commands.zygote", str(theirs.fileno())]
-        return ours, subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
 
 
 def forked(
@@ -78,16 +73,13 @@ def forked(
     with TemporaryFile() as typed, TemporaryFile() as out, TemporaryFile() as err:
         typed.write(stdin.encode())
         typed.seek(0)
-        call = {"arguments": arguments, "environment": dict(environment), "folder": str(Path.cwd())}
-        ours, theirs = socket.socketpair()
-        with ours:
-            with theirs:
-                streams = (typed.fileno(), out.fileno(), err.fileno())
-                socket.send_fds(_zygote()[0], [b"call"], [theirs.fileno(), *streams])
-            ours.settimeout(patience)
-            ours.sendall(json.dumps(call).encode() + b"\n")
-            with ours.makefile("rb") as answer:
-                code = int(answer.readline())
+        process = Forked([*SEALANE, *arguments], env=dict(environment), stdin=typed, stdout=out, stderr=err)
+        try:
+            code = process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise TimeoutError(f"`sealane {' '.join(arguments)}` took longer than {patience:g} s") from None
         for file in (out, err):
             file.seek(0)
         return Finished(code, out.read().decode(), err.read().decode())

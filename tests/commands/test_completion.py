@@ -1,23 +1,18 @@
 """The shell completes what the commands take."""
 
 import os
-import subprocess
-import sys
 
 import pytest
+
+from tests.commands.command import forked
 
 
 def completed(*words: str) -> list[str]:
     """Return what a bash offers for the last word."""
     asking = {"_SEALANE_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
-    offered = subprocess.run(
-        [sys.executable, "-c", "from workers.__main__ import main; main()"],
-        env=dict(os.environ) | asking,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return offered.stdout.split()
+    offered = forked((), dict(os.environ) | asking)
+    assert offered.code == 0, offered.err
+    return offered.out.split()
 
 
 @pytest.mark.parametrize(

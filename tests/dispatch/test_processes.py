@@ -15,6 +15,7 @@ import pytest
 
 from schemas.github import GithubPushed, NetChange
 from tests.bus.lane import Lane, lane_on, until
+from tests.commands.forking import forking
 from tests.contracts.github.conftest import Objects, github_settings
 from tests.dispatch.child import hurried
 from tests.dispatch.conftest import RULES, tenant
@@ -62,9 +63,10 @@ class Scene:
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[asyncio.subprocess.Process]:
         """Run the worker in a process of its own, which is gone afterwards."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.dispatch.child", self.lane.url, self.settings), env=dict(os.environ)
-        )
+        with forking():
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.dispatch.child", self.lane.url, self.settings), env=dict(os.environ)
+            )
         try:
             yield process
         finally:

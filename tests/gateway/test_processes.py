@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from tests.bus.lane import Lane, until
+from tests.commands.forking import forking
 from tests.gateway.conftest import KEY, SLOW_KEY, Caller, attributes
 from tests.gateway.issuer import LocalIssuer
 from workers.gateway.principals import Policy
@@ -52,17 +54,17 @@ Start = Callable[..., Awaitable[Gateway]]
 
 @pytest.fixture
 async def start(lane: Lane, tmp_path: Path, policy: Policy) -> AsyncIterator[Start]:
-    """Return a function that starts a process; all of them are ended afterwards."""
+    """Return a function that starts a process, `really` as people do; all of them are ended afterwards."""
     principals = tmp_path / "principals.json"
     principals.write_text(policy.model_dump_json())
     started: list[Gateway] = []
 
-    async def start(**settings: str) -> Gateway:
+    async def start(*, really: bool = False, **settings: str) -> Gateway:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SEALANE_")}
         given = {"nats": lane.url, "nats_seed": f"file://{tmp_path}/identities/gateway.seed", "http_port": "0"}
         given |= {"principals": str(principals), "log_level": "DEBUG", "data": str(tmp_path / "nowhere")} | settings
         log = tmp_path / f"gateway-{len(started)}.log"
-        with log.open("wb") as written:
+        with log.open("wb") as written, nullcontext() if really else forking():
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "workers", "gateway"),
                 env=kept | {f"SEALANE_{name.upper()}": value for name, value in given.items()},
@@ -210,7 +212,7 @@ async def test_no_secret_shows_anywhere(
     lane: Lane, start: Start, session: aiohttp.ClientSession, issuer: LocalIssuer, tmp_path: Path
 ) -> None:
     """Canary: no key, no token and no seed is in a log, an answer, a metric, an argv, or on the bus."""
-    gateway = await start(metrics_port="0")
+    gateway = await start(really=True, metrics_port="0")
     url, operations = await gateway.ready()
     door, said = Caller(url, session), []
     tokens = [KEY, issuer.token(), issuer.token(aud="x"), issuer.token(repository_id="9"), "slk_" + "q" * 40]

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 from tests.deploy.pipelines import Ended, Step, run
 from tests.house.tree import ROOT
-from tests.journeys.conftest import Up
+from tests.journeys.conftest import Up, shared_world
 from tests.journeys.issuing import issuers_in_a_thread
 from workers.app.connecting import open_bus
 from workers.app.environment import load_settings
@@ -129,12 +129,9 @@ def ci_world(folder: Path) -> Iterator[CiWorld]:
     with issuers_in_a_thread(folder / "issuers") as issuers:
         policy = folder / "principals.json"
         policy.write_text(json.dumps(_principals(issuers)))
-        up = Up(folder / "world", "up", SEALANE_PRINCIPALS=str(policy)).ready()
-        world = CiWorld(up, issuers, {JENKINS_KEY})
-        try:
+        with shared_world(folder, SEALANE_PRINCIPALS=str(policy)) as up:
+            world = CiWorld(up, issuers, {JENKINS_KEY})
             yield world
-        finally:
-            assert up.stop() == 0, up.said
     logs = [up.output, *(up.data / "logs").iterdir()]
     told = [file.name for file in logs for secret in world.secrets if secret in file.read_text(errors="replace")]
     assert told == [], "a secret is in a log of the world"

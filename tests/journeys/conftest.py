@@ -4,22 +4,21 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 import pytest
 
-from tests.commands.command import forked
+from tests.commands.command import SEALANE, forked
+from tests.commands.forking import Forked
 
 T = TypeVar("T")
-DEADLINE = 60.0
-SEALANE = (sys.executable, "-m", "workers")
+DEADLINE = 120.0
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -46,13 +45,18 @@ def sealane(*arguments: str, timeout: float = DEADLINE, **environment: str) -> s
 
 
 class Up:
-    """One `sealane up`, or another command that stays."""
+    """One `sealane up`, or another command that stays.
 
-    def __init__(self, data: Path, *arguments: str, **environment: str) -> None:
+    It is forked from a process that has loaded it, and so are its workers; `really` lets it start as it does for
+    people, and costs seconds.
+    """
+
+    def __init__(self, data: Path, *arguments: str, really: bool = False, **environment: str) -> None:
         self.data = data
+        kind = subprocess.Popen if really else Forked
         self.output = data.with_name(f"{data.name}-{time.monotonic_ns()}.log")
         with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
+            self.process: subprocess.Popen[bytes] = kind(
                 [*SEALANE, *arguments, "--data", str(data)],
                 env=clean_environment(**environment),
                 stdin=subprocess.DEVNULL,
@@ -117,8 +121,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     """Start commands that stay; all are ended afterwards, whatever happened."""
     started: list[Up] = []
 
-    def begin(*arguments: str, data: Path | None = None, **environment: str) -> Up:
-        command = Up(data or tmp_path / "world", *arguments, **environment)
+    def begin(*arguments: str, data: Path | None = None, really: bool = False, **environment: str) -> Up:
+        command = Up(data or tmp_path / "world", *arguments, really=really, **environment)
         started.append(command)
         return command
 
@@ -133,9 +137,19 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
             command.process.kill()
 
 
+@contextmanager
+def shared_world(folder: Path, *arguments: str, really: bool = False, **environment: str) -> Iterator[Up]:
+    """Give a world that must end well."""
+    up = Up(folder / "world", "up", *arguments, really=really, **environment)
+    try:
+        yield up.ready()
+    finally:
+        code = up.stop()
+    assert code == 0, up.said
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Give a world with its workers, shared by the tests of a file that leave it as it is."""
-    up = Up(tmp_path_factory.mktemp("shared") / "world", "up").ready()
-    yield up
-    assert up.stop() == 0, up.said
+    with shared_world(tmp_path_factory.mktemp("shared")) as up:
+        yield up

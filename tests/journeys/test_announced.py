@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import Up, eventually, sealane
+from tests.journeys.conftest import Up, eventually, sealane, shared_world
 from tests.journeys.test_multi_platform import COSIGN_TAG, INDEX, attestations, cosign_signature, skopeo
 from tests.journeys.test_shell import in_shell
 from workers.local.registry import build_image, write_layout
@@ -19,9 +19,8 @@ from workers.local.registry import build_image, write_layout
 @pytest.fixture(scope="module")
 def announcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Give a world whose registry announces every push."""
-    up = Up(tmp_path_factory.mktemp("announcing") / "world", "up", "--announce-pushes").ready()
-    yield up
-    assert up.stop() == 0, up.said
+    with shared_world(tmp_path_factory.mktemp("announcing"), "--announce-pushes") as up:
+        yield up
 
 
 def lines_of(world: Up, *arguments: str) -> list[dict[str, Any]]:

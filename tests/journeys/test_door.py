@@ -26,7 +26,7 @@ def test_newcomer_brings_an_event_with_curl(world: Up) -> None:
 
 def test_door_is_a_process_of_its_own_beside_the_world(start: Start) -> None:
     """It waits for the world, opens on its ports, stays while the world is started anew, and ends on SIGTERM."""
-    gateway = start("gateway")
+    gateway = start("gateway", really=True)
     gateway.says("no world is running")
     up = start("up", "--no-workers", "--no-door").ready()
     gateway.says("ready: the door")

@@ -14,7 +14,7 @@ Start = Callable[..., Up]
 
 def test_worker_waits_for_the_world_and_joins_it(start: Start) -> None:
     """A worker that is started first says what it waits for, and answers once the world is there."""
-    worker = start("worker", "echo")
+    worker = start("worker", "echo", really=True)
     worker.says("no world is running")
     up = start("up", "--no-workers").ready()
     worker.says("ready: echo")

@@ -8,19 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.conftest import SEALANE, Up, clean_environment, sealane
+from tests.commands.command import SEALANE
+from tests.journeys.conftest import Up, clean_environment, sealane
 from workers.local.registry import build_image, write_layout
 
 Start = Callable[..., Up]
 
 
-def in_shell(data: Path, command: str, timeout: float = 100) -> subprocess.CompletedProcess[str]:
-    """Run a command in a shell that evaluated `sealane local env`."""
-    local_env = " ".join([*SEALANE, "local", "env", "--data", '"$DATA"'])
-    script = f'eval "$({local_env})" && {command}'
+LOCAL_ENV = f'eval "$({" ".join(SEALANE)} local env --data "$DATA")"'
+"""What people type first."""
+
+
+def in_shell(data: Path, command: str, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+    """Run a command in a shell that evaluated what `sealane local env` says."""
+    said = sealane("local", "env", "--data", str(data))
+    assert said.returncode == 0, said.stderr
+    return shell(f'eval "$SAID" && {command}', timeout, SAID=said.stdout)
+
+
+def shell(script: str, timeout: float = 200, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script."""
     return subprocess.run(
         ["sh", "-c", script],
-        env=clean_environment(DATA=str(data)),
+        env=clean_environment(**environment),
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -33,7 +43,8 @@ def test_quoting_is_safe_for_any_folder(start: Start, tmp_path: Path) -> None:
     data = tmp_path / 'it\'s a $(touch pwned) "folder"'
     start("up", "--no-workers", data=data).ready()
 
-    shown = in_shell(data, 'printf %s "$SEALANE_DATA" && test -r "$CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"')
+    look = 'printf %s "$SEALANE_DATA" && test -r "$CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"'
+    shown = shell(f"{LOCAL_ENV} && {look}", DATA=str(data))
 
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout == str(data)

@@ -7,7 +7,7 @@ import socket
 import stat
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -15,10 +15,17 @@ import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.journeys.conftest import Up, all_gone, eventually, sealane
+from tests.journeys.conftest import Up, all_gone, eventually, sealane, shared_world
 
 Start = Callable[..., Up]
 KEYS = {"nats", "http", "grpc", "google_rest", "google_grpc", "registry", "project", "token", "pid"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """Give a world that was started as people start it, with its environment and those of its workers."""
+    with shared_world(tmp_path_factory.mktemp("shared"), really=True) as up:
+        yield up
 
 
 def get(url: str, **headers: str) -> tuple[int, str]:

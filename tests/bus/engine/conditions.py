@@ -8,6 +8,7 @@ from nats.aio.client import Client
 
 from schemas.echoes import EchoAnswered, EchoRequested
 from tests.bus.lane import Lane
+from tests.commands.forking import Forked
 from workers.bus.engine.engine import Engine
 from workers.ports import Progress
 
@@ -33,9 +34,9 @@ async def said(lane: Lane, event_id: str, at_least: int) -> bool:
     return sum(body["event"]["id"] == event_id for body in await lane.bodies("PROGRESS")) >= at_least
 
 
-def spawn(name: str, url: str) -> "subprocess.Popen[bytes]":
+def spawn(name: str, url: str) -> Forked:
     """Start a worker in a process of its own."""
-    return subprocess.Popen([sys.executable, "-m", "tests.bus.engine.child", name, url], stderr=subprocess.DEVNULL)
+    return Forked([sys.executable, "-m", "tests.bus.engine.child", name, url], stderr=subprocess.DEVNULL)
 
 
 async def publish_raw(url: str, subject: str, block: bytes, body: bytes) -> None:

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from tests.bus.engine.feeding import WIRING
 from tests.bus.lane import Lane, until
+from tests.commands.forking import Forked
 from workers.local.nats import NatsServer
 
 COUNT = 3000
 
 
-def _spawn(url: str, file: Path) -> "subprocess.Popen[bytes]":
+def _spawn(url: str, file: Path) -> Forked:
     command = [sys.executable, "-m", "tests.bus.engine.feeding", url, str(file), str(COUNT)]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    return Forked(command, stderr=subprocess.DEVNULL)
 
 
 def _acknowledged(file: Path, at_least: int) -> Callable[[], bool]:

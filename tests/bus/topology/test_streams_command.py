@@ -3,10 +3,9 @@
 import asyncio
 import json
 import os
-import sys
-from asyncio.subprocess import PIPE
 from pathlib import Path
 
+from tests.commands.command import forked
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.jetstream import JetStreamApi
 from workers.local.nats import NatsServer
@@ -16,20 +15,8 @@ async def _sealane(server: NatsServer | None, data: Path, *arguments: str) -> tu
     """Run the command and return exit code, output and errors."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SEALANE_")}
     environment |= {"SEALANE_NATS": server.url if server else "nats://127.0.0.1:1", "SEALANE_DATA": str(data)}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "workers",
-        "streams",
-        *arguments,
-        stdout=PIPE,
-        stderr=PIPE,
-        env=environment,
-        cwd=Path(__file__).parents[3],
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode is not None
-    return process.returncode, output.decode(), errors.decode()
+    done = await asyncio.to_thread(forked, ["streams", *arguments], environment)
+    return done.code, done.out, done.err
 
 
 async def test_a_new_bus_is_shown_dry_run_applied_and_shown_again(nats_server: NatsServer, tmp_path: Path) -> None:
