@@ -1,5 +1,6 @@
 """Pushes become events of tenants: in order by what they list, else by what the ref really holds."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -338,3 +339,28 @@ async def test_a_rule_fills_the_fields_of_its_event(scene: Scene) -> None:
 
     assert isinstance(event, CertificateExpiring)
     assert (event.tenant, event.certificate, event.change) == ("acme", "acme/edge", "added")
+
+
+async def test_who_takes_a_ref_over_does_not_wait_again_for_the_push(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that died while it asked held two leases: of both, the ref's is the one that had to run out."""
+    await started(scene)
+    push = scene.push({tenant("gamma"): "1"}, complete=False)
+    asked = asyncio.Event()
+
+    async def never(*_: object) -> str:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.github, "head", never)
+        dying = asyncio.create_task(scene.take(push, event_id="push"))
+        await asked.wait()
+    scene.claims.entries[f"ref|{push.repository_id}|{push.ref}"].silent = True
+
+    async with asyncio.timeout(60):
+        assert said(await scene.take(push, event_id="push")) == {"gamma": ADDED}
+    dying.cancel()
+    await asyncio.wait([dying])

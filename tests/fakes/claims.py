@@ -70,10 +70,12 @@ class FakeClaims:
                 entry.silent = entry.owner is not None
             self._changed.notify_all()
 
-    async def once(self, key: str, work: Callable[[Lease], Awaitable[Json]]) -> Json:
+    async def once(self, key: str, work: Callable[[Lease], Awaitable[Json]], *, under: Lease | None = None) -> Json:
         """Return the result for the key, or do the work."""
+        if under is not None and not under.left():
+            raise LeaseLost("the lease under which this claim is asked for is somebody else's")
         entry = self.entries.setdefault(key, Entry())
-        lease = await self._taken(entry)
+        lease = await self._taken(entry, at_once=under is not None)
         if lease is None:
             assert entry.result is not None
             return entry.result
@@ -88,14 +90,14 @@ class FakeClaims:
         await self._released(entry, lease)
         return result
 
-    async def _taken(self, entry: Entry) -> FakeLease | None:
+    async def _taken(self, entry: Entry, *, at_once: bool = False) -> FakeLease | None:
         async with self._changed:
             await self._changed.wait_for(
-                lambda: entry.result is not None or entry.owner is None or entry.silent or self.steals > 0
+                lambda: entry.result is not None or entry.owner is None or entry.silent or at_once or self.steals > 0
             )
             if entry.result is not None:
                 return None
-            if entry.owner is not None and not entry.silent:
+            if entry.owner is not None and not entry.silent and not at_once:
                 self.steals -= 1
             entry.attempt += 1
             entry.owner, entry.silent = FakeLease(entry, self.seconds), False

@@ -79,9 +79,9 @@ class UnsharedLease:
 class UnsharedClaims:
     """Claims without a bus: nobody is kept away, nothing is remembered."""
 
-    async def once(self, key: str, work: Callable[[Lease], Awaitable[Json]]) -> Json:
+    async def once(self, key: str, work: Callable[[Lease], Awaitable[Json]], *, under: Lease | None = None) -> Json:
         """Do the work."""
-        del key
+        del key, under
         return await work(UnsharedLease())
 
     def lease(self, key: str) -> AbstractAsyncContextManager[Lease]:

@@ -6,6 +6,8 @@ GitHub where the push itself does not say enough; `declarations.py` and `package
 A push that says who is gone is never believed: the ref itself is read.
 """
 
+from datetime import timedelta
+
 from workers.card import Card
 
 CARD = Card(
@@ -14,4 +16,6 @@ CARD = Card(
     claims=True,
     carries=True,
     concurrency=16,  # each may hold the files of two commits
+    # After a death, the pushes of its ref wait for this and then for its lease.
+    ack_wait=timedelta(seconds=15),
 )

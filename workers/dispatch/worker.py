@@ -43,7 +43,7 @@ async def dispatch(
     # Pushes of one ref take turns. What was decided is remembered for the push itself: should this process end before
     # the events are stored, the repeat finds the same commits, though the place has moved on.
     async with claims.lease(f"ref|{event.repository_id}|{event.ref}") as lease:
-        step = Step.read(await claims.once(f"push|{envelope.message_id}", decide))
+        step = Step.read(await claims.once(f"push|{envelope.message_id}", decide, under=lease))
         progress.log(step.why)
         seen = await reading.look(step)
         moved = step.moved(Place.read(lease.kept))

@@ -47,11 +47,12 @@ class Lease(Protocol):
 class Claims(Protocol):
     """Makes sure that work which must not happen twice has one owner at a time, and remembers the result."""
 
-    async def once(self, key: str, work: Callable[[Lease], Awaitable[Json]]) -> Json:
+    async def once(self, key: str, work: Callable[[Lease], Awaitable[Json]], *, under: Lease | None = None) -> Json:
         """Return the stored result for the key, or do the work under a lease and store what it returns.
 
-        Waits while somebody else holds the key. Raises LeaseLost when the lease ended before the result was stored,
-        and whatever the work raised.
+        Waits while somebody else holds the key; but not where all who ask for it do so `under` one other lease: who
+        has that one knows that nobody else works. Raises LeaseLost when either lease ended before the result was
+        stored, and whatever the work raised.
         """
 
     def lease(self, key: str) -> AbstractAsyncContextManager[Lease]:

@@ -10,9 +10,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from workers.bus.claims.claims import NatsClaims
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.publisher import Publisher
+from workers.failures import LeaseLost
 from workers.local.nats import NatsServer
 from workers.ports import Json, Lease
 
@@ -80,10 +83,10 @@ async def _line(process: Process) -> str:
 
 
 @asynccontextmanager
-async def _taker(connection: Connection) -> AsyncIterator[NatsClaims]:
+async def _taker(connection: Connection, lease: float = LEASE) -> AsyncIterator[NatsClaims]:
     publisher = Publisher(connection)
     await publisher.start()
-    yield NatsClaims(connection, publisher, "sign", lease=timedelta(seconds=LEASE), owner="taker")
+    yield NatsClaims(connection, publisher, "sign", lease=timedelta(seconds=lease), owner="taker")
     await publisher.close()
 
 
@@ -124,6 +127,29 @@ async def test_a_killed_holder_is_waited_out(nats_server: NatsServer, provisione
             assert await taker.once("key", _take) == TAKEN
 
         assert time.monotonic() - started >= LEASE
+
+
+async def test_under_a_lease_of_ones_own_a_killed_holder_is_not_waited_for(
+    nats_server: NatsServer, provisioned: Connection
+) -> None:
+    """Whoever held the key without that lease has lost it, so one silence is enough for both."""
+    async with _holder(nats_server) as holder, _taker(provisioned, lease=3600) as taker:
+        holder.kill()
+        async with asyncio.timeout(60), taker.lease("all") as all_of_them:
+            assert await taker.once("key", _take, under=all_of_them) == TAKEN
+
+
+async def test_nothing_is_taken_under_a_lease_that_is_over(nats_server: NatsServer, provisioned: Connection) -> None:
+    """Somebody else may be at work under it by now; the holder of the key keeps it."""
+    async with _holder(nats_server) as holder, _taker(provisioned) as taker:
+        async with taker.lease("all") as all_of_them:
+            pass
+        with pytest.raises(LeaseLost, match="the lease under which the claim 'key' is asked for"):
+            await taker.once("key", _take, under=all_of_them)
+        assert holder.stdin is not None
+        holder.stdin.write(b"go on\n")
+        assert (await _line(holder)).startswith("left ")
+        assert await _line(holder) == "result {'by': 'holder'}"
 
 
 async def test_of_20_takers_one_takes_over(nats_server: NatsServer, provisioned: Connection) -> None:

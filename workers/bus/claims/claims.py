@@ -27,7 +27,7 @@ from workers.bus.transport.headers import TTL
 from workers.bus.transport.jetstream import MESSAGE_NOT_FOUND, ApiError, JetStreamApi
 from workers.bus.transport.publisher import Publisher, WrongSequence
 from workers.failures import Invalid, LeaseLost, PermanentError, SealaneError, Unavailable
-from workers.ports import Json
+from workers.ports import Json, Lease
 
 log = logging.getLogger(__name__)
 LONGEST_RESULT = 64 * 1024
@@ -184,9 +184,9 @@ class NatsClaims:
         self._owner = owner
         self._done_ttl = done_ttl
 
-    async def once(self, key: str, work: Callable[[HeldLease], Awaitable[Json]]) -> Json:
+    async def once(self, key: str, work: Callable[[HeldLease], Awaitable[Json]], *, under: Lease | None = None) -> Json:
         """See workers.ports.Claims. Raises also Invalid when the result is no JSON or larger than 64 KiB."""
-        held = await self._take(key, remembered=True)
+        held = await self._take(key, remembered=True, under=under)
         if isinstance(held, Claim):
             return held.result or {}
         async with self._renewed(held):
@@ -209,8 +209,11 @@ class NatsClaims:
             with suppress(LeaseLost):
                 await held.end({"state": "released", "attempt": 0, "step": None}, ttl=ttl)
 
-    async def _take(self, key: str, *, remembered: bool) -> HeldLease | Claim:
-        """Wait until the key is free or silent for a lease, and take it; or return the claim that holds a result."""
+    async def _take(self, key: str, *, remembered: bool, under: Lease | None = None) -> HeldLease | Claim:
+        """Wait until the key is free or silent for a lease, and take it; or return the claim that holds a result.
+
+        Whoever holds it `under` a lease that is ours now has lost that one: it cannot store a result any more.
+        """
         seen_revision, seen_at, pause = -1, 0.0, _FIRST_POLL
         while True:
             found, revision = await self._bucket.read(key)
@@ -218,8 +221,11 @@ class NatsClaims:
                 seen_revision, seen_at = revision, time.monotonic()
             if found is not None and found.state == "done" and remembered:
                 return found
+            if under is not None and not under.left():
+                raise LeaseLost(f"the lease under which the claim {key!r} is asked for is somebody else's by now")
             silent = time.monotonic() - seen_at
-            if found is None or found.state != "held" or silent >= max(self._lease, found.lease):
+            is_free = under is not None or found is None or found.state != "held"
+            if found is None or is_free or silent >= max(self._lease, found.lease):
                 held = await self._try(key, found, revision)
                 if held is not None:
                     return held
