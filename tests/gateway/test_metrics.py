@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.bus.lane import Lane
-from tests.gateway.conftest import Caller, attributes
+from tests.gateway.conftest import KEY, Caller, attributes
 from tests.gateway.issuer import LocalIssuer
 from workers.adapters.key_sets import fetch_key_set
 from workers.bus.topology.identities import read_seed
@@ -36,6 +36,9 @@ async def test_door_counts_what_it_answers(lane: Lane, tmp_path: Path, policy: P
         await caller.echo("m-3", token=issuer.token(repository_id="9"))
         await caller.echo("m-4", token=issuer.token())
         await caller.send("{}", **attributes("m-5", "image.attested"))
+        bearing = {"authorization": f"Bearer {KEY}"}
+        assert (await caller.ask("GET", "/progress/x?after=x", headers=bearing)).status == 400
+        await caller.ask("GET", "/livez", headers={"host": "two words"})
         for path in ("/livez", "/nowhere/at/all?x=1", "/runs/abc"):
             await caller.ask("GET", path)
     await door.stop()
@@ -55,6 +58,8 @@ async def test_door_counts_what_it_answers(lane: Lane, tmp_path: Path, policy: P
         'sealane_door_events_total{principal="ci",type="echo.requested"} 2.0',
         'sealane_door_events_total{principal="github/acme/shop",type="echo.requested"} 1.0',
         'sealane_door_seconds_count{route="/events"} 6.0',
+        'sealane_door_streams{principal="ci"} 0.0',
+        'sealane_door_unread_total{status="400"} 1.0',
         "sealane_door_cut_total 0.0",
     ):
         assert line in found

@@ -2,16 +2,19 @@
 
 import asyncio
 import json
+import logging
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.gateway.conftest import KEY, Caller
 from workers.gateway import protocol
-from workers.gateway.problems import MEDIA_TYPE
+from workers.gateway.metrics import DoorMetrics
+from workers.gateway.problems import MEDIA_TYPE, Problem
 
 _HEAD = b"POST /events HTTP/1.1\r\nhost: x\r\n"
 
@@ -161,3 +164,84 @@ async def test_chunks_that_are_none_are_answered_in_words(caller: Caller, body: 
 
     assert (status, "not HTTP/1.1" in detail) == (400, True)
     assert (await caller.echo("after")).status == 202
+
+
+FAULTS = {
+    "no host": (b"GET /livez HTTP/1.1\r\n\r\n", 400, "Host is missing"),
+    "two hosts": (b"GET /livez HTTP/1.1\r\nhost: x\r\nHost: x\r\n\r\n", 400, "Host is there twice"),
+    "two hosts in the old form": (b"GET /livez HTTP/1.0\r\nhost: x\r\nhost: y\r\n\r\n", 400, "Host is there twice"),
+    "a host that is none": (b"GET /livez HTTP/1.1\r\nhost: x/y@z\r\n\r\n", 400, "Host holds no host"),
+    "a path for a port": (b"GET /livez HTTP/1.1\r\nhost: x:http\r\n\r\n", 400, "Host holds no host"),
+    "two lengths": (_HEAD + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello!", 400, "not HTTP/1.1"),
+    "a length twice": (_HEAD + b"content-length: 5\r\ncontent-length: 5\r\n\r\nhello", 400, "not HTTP/1.1"),
+    "lengths in a list": (_HEAD + b"content-length: 5, 5\r\n\r\nhello", 400, "not HTTP/1.1"),
+    "a length with a sign": (_HEAD + b"content-length: +5\r\n\r\nhello", 400, "not HTTP/1.1"),
+    "length and coding": (_HEAD + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n", 400, "not HTTP/1.1"),
+    "coding and length": (_HEAD + b"transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n", 400, "not HTTP/1.1"),
+    "a length at the end": (
+        _HEAD + b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\ncontent-length: 5\r\n\r\n",
+        400,
+        "not HTTP/1.1",
+    ),
+    "chunked is not last": (_HEAD + b"transfer-encoding: chunked, identity\r\n\r\n", 400, "not HTTP/1.1"),
+    "a coding that is none": (_HEAD + b"transfer-encoding: xchunked\r\n\r\n", 400, "not HTTP/1.1"),
+    "a coding besides": (_HEAD + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, "other than chunked"),
+    "a folded header": (_HEAD + b"x: a\r\n b\r\n\r\n", 400, "not HTTP/1.1"),
+    "a space before the colon": (b"GET /livez HTTP/1.1\r\nhost : x\r\n\r\n", 400, "not HTTP/1.1"),
+    "a tunnel": (b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n", 400, "not HTTP/1.1"),
+    "HTTP/2 at once": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "not HTTP/1.1"),
+    "HTTP/2 in the old form": (b"GET /livez HTTP/2.0\r\nhost: x\r\n\r\n", 505, "nothing but HTTP/1.1"),
+    "HTTP/0.9": (b"GET /livez\r\n\r\n", 505, "nothing but HTTP/1.1"),
+}
+
+
+async def test_what_can_be_read_in_two_ways_is_not_answered(caller: Caller) -> None:
+    """A proxy may take another part of it for the next request: the connection ends with the answer (RFC 9112)."""
+    found = {}
+    for case, (sent, _, words) in FAULTS.items():
+        async with connected(caller) as (reader, writer):
+            writer.write(sent + b"GET /readyz HTTP/1.1\r\nhost: smuggled\r\n\r\n")
+            status, detail, headers = await to_the_end(reader)
+            found[case] = sent, status, words if words in detail and headers["connection"] == "close" else detail
+
+    assert found == FAULTS
+
+
+async def test_one_host_is_enough(caller: Caller) -> None:
+    """Any name or address, with a port or without; HTTP/1.0 needs none at all."""
+    hosts = (b"1.1\r\nhost: ", b"1.1\r\nhost: x:80", b"1.1\r\nHOST: [::1]:80", b"1.1\r\nhost: a_b.c-d:", b"1.0")
+    for host in hosts:
+        async with connected(caller) as (reader, writer):
+            writer.write(b"GET /livez HTTP/" + host + b"\r\nconnection: close\r\n\r\n")
+            assert (await asyncio.wait_for(reader.readline(), 60)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_flood_of_what_is_no_http_is_one_line_in_the_log(
+    caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever sends such things as fast as it can fills no disk; the next line says how many there were."""
+    with caplog.at_level(logging.INFO):
+        for _ in range(50):
+            async with connected(caller) as (reader, writer):
+                writer.write(b"\x16\x03\x01\x02\x00\x01")
+                assert (await to_the_end(reader))[0] == 400
+
+    lines = [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG]
+    assert [line for line in lines if "no request (400)" in line or "Invalid HTTP" in line] == lines[:1]
+
+
+def test_lines_about_what_was_refused_are_folded(caplog: pytest.LogCaptureFixture) -> None:
+    """The first is said at once, those of the next minute together; each is counted by its status."""
+    metrics = DoorMetrics()
+    times = (0.0, 1.0, 59.0, 61.0, 62.0, 200.0)
+    unread = protocol.Unread(metrics, clock=iter(times).__next__)
+    with caplog.at_level(logging.INFO):
+        for _ in times:
+            unread.note(Problem(HTTPStatus.BAD_REQUEST, "this is nothing"))
+
+    assert [record.getMessage().partition("nothing")[2] for record in caplog.records] == [
+        "",
+        ", and 2 more since this was last said",
+        ", and 1 more since this was last said",
+    ]
+    assert metrics.unread == {"400": 6}

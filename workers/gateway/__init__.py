@@ -3,7 +3,7 @@
 Law of this room: one file per concern. It knows the bus, never a cloud or a worker.
 
     server, rpc                  HTTP and gRPC
-    protocol, patience           how a client is read, and when it is ended
+    protocol, heads, patience    how a client is read, what its head must be, and when it is ended
     health, page, metrics        what is alive and what was answered, for programs and for people
     events, reading, problems    events in: what comes, in which form, and what is wrong with it
     webhooks                     what GitHub signed

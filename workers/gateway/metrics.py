@@ -31,6 +31,8 @@ class DoorMetrics(Collector):
         """401 and 403, by the claim, attribute or field that was wrong."""
         self.events: Counter[tuple[str, str]] = Counter()
         """Events stored, repeats included, by type and principal."""
+        self.unread: Counter[str] = Counter()
+        """What was refused before it was a request, by status."""
         self.streams: Counter[str] = Counter()
         """Streams that are open now, by principal."""
         self.cut = 0
@@ -63,13 +65,18 @@ class DoorMetrics(Collector):
         for kind, count in self.events.items():
             events.add_metric(kind, count)
         cut = CounterMetricFamily("sealane_door_cut", "Connections ended that brought or took nothing.", self.cut)
-        yield from (requests, denials, events, cut, self._streams(), self._histogram())
+        yield from (requests, denials, events, cut, *self._connections(), self._histogram())
 
-    def _streams(self) -> Metric:
+    def _connections(self) -> Iterator[Metric]:
+        unread = CounterMetricFamily(
+            "sealane_door_unread", "Refused before it was a request: no HTTP, too large, too slow.", labels=("status",)
+        )
+        for status, count in self.unread.items():
+            unread.add_metric((status,), count)
         streams = GaugeMetricFamily("sealane_door_streams", "Streams that are open now.", labels=("principal",))
         for principal, count in self.streams.items():
             streams.add_metric((principal,), count)
-        return streams
+        yield from (unread, streams)
 
     def _histogram(self) -> Metric:
         seconds = HistogramMetricFamily("sealane_door_seconds", "How long an answer took.", labels=("route",))

@@ -1,18 +1,26 @@
 """HTTP/1.1 as the door reads it: uvicorn's protocol on httptools (llhttp), with the bounds that it lacks.
 
 The parser keeps what it was given of a head until the head is complete, and nothing ends a client that never completes
-it: size, time and the number of connections are bounded here.
+it: size, time and the number of connections are bounded here. What is refused before it is a request is counted, and
+in the log once a minute: anybody may send such things as fast as a line takes them.
 """
 
 import asyncio
+import logging
 import resource
+import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from workers.gateway.heads import fault_of
+from workers.gateway.metrics import DoorMetrics
 from workers.gateway.problems import Problem
 
+log = logging.getLogger(__name__)
 MOST_HEADERS = 32 * 1024
 """Bytes that the headers of a request may hold."""
 HEAD_SECONDS = 10.0
@@ -23,7 +31,30 @@ WHOLE = "sealane.whole"
 """Where in an ASGI scope it stands that the whole request is here."""
 MOST_GATHERED = 64 * 1024
 """Bytes that wait for the end of a turn of the loop."""
+SAY_AGAIN = 60.0
+"""Seconds between two lines in the log about what was refused unread."""
 _CROWDED_SECONDS = 1.0
+
+
+class Unread:
+    """Counts what was refused before it was a request. `clock` is monotonic, in seconds."""
+
+    def __init__(self, metrics: DoorMetrics, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._unsaid = 0
+        self._said_at = float("-inf")
+
+    def note(self, problem: Problem) -> None:
+        """Count one, and say so unless that was done a moment ago: then the next line says how many there were."""
+        self._metrics.unread[str(problem.status.value)] += 1
+        now = self._clock()
+        if now - self._said_at < SAY_AGAIN:
+            self._unsaid += 1
+            return
+        before = f", and {self._unsaid} more since this was last said" if self._unsaid else ""
+        log.info("a connection brought no request (%d): %s%s", problem.status, problem, before)
+        self._unsaid, self._said_at = 0, now
 
 
 class _Gathered:
@@ -69,6 +100,10 @@ class _Gathered:
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. What it cannot read, or not in time, is answered with problem details and ends it."""
 
+    def __init__(self, *given: Any, unread: Unread, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._unread = unread
+
     _in_head = True
     _arrived = 0
     """Bytes since the last head was complete: at least those of this one."""
@@ -96,7 +131,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._arrived += len(data)
-        super().data_received(data)
+        self._read(data)
         if not self._in_head:
             self._arrived = 0
         elif self.transport.is_closing():
@@ -105,6 +140,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._end(_too_large())
         elif self._deadline is None:
             self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def _read(self, data: bytes) -> None:
+        """Parse, in the place of uvicorn's own way, which writes a line for each request that is none."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            log.debug("an offer of another protocol was passed over")
+        except httptools.HttpParserError:
+            sentence = "this is not HTTP/1.1 as RFC 9112 has it: look at your client"
+            self._end(Problem(HTTPStatus.BAD_REQUEST, sentence))
 
     def on_message_begin(self) -> None:
         """Read a head."""
@@ -115,21 +161,22 @@ class BoundedProtocol(HttpToolsProtocol):
         """Read a body, and answer; when the head was too large, with that alone."""
         self._in_head = False
         self._stop_waiting()
+        offers_upgrade = self.parser.should_upgrade()
+        fault = fault_of(self.parser.get_http_version(), self.headers, offers_upgrade=offers_upgrade)
         if self._arrived > MOST_HEADERS and sum(len(name) + len(value) for name, value in self.headers) > MOST_HEADERS:
-            self.app = _too_large().response()
-        elif self.parser.should_upgrade() and any(_announces_body(*header) for header in self.headers):
-            # The parser takes whatever follows for the other protocol: the body would be lost.
-            self.app = _upgrading().response()
+            fault = _too_large()
+        if fault is not None:
+            self._unread.note(fault)
+            self.app = fault.response()
         super().on_headers_complete()
+        if offers_upgrade:
+            # The parser reads nothing more of this connection.
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """Say that nothing of the body is awaited any more."""
         self.scope[WHOLE] = True  # type: ignore[literal-required] # a scope may bear more than the specification names
         super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours says it for people
-        """Answer what is no HTTP."""
-        self._end(Problem(HTTPStatus.BAD_REQUEST, "this is not HTTP/1.1 as RFC 9112 has it: look at your client"))
 
     def _too_slow(self) -> None:
         self._deadline = None
@@ -145,6 +192,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _end(self, problem: Problem) -> None:
         """Answer, unless an answer is under way already, and close."""
         self._stop_waiting()
+        self._unread.note(problem)
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
             self.transport.write(_raw(problem))
@@ -164,15 +212,6 @@ def _most_connections() -> int:
 def _too_large() -> Problem:
     sentence = f"the headers hold more than {MOST_HEADERS >> 10} KiB"
     return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, sentence, headers={"connection": "close"})
-
-
-def _announces_body(name: bytes, value: bytes) -> bool:
-    return name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0 ") != b"")
-
-
-def _upgrading() -> Problem:
-    sentence = "nothing but HTTP/1.1 is spoken here: send it without the header Upgrade (curl: without --http2)"
-    return Problem(HTTPStatus.BAD_REQUEST, sentence, headers={"connection": "close"})
 
 
 def _raw(problem: Problem) -> bytes:

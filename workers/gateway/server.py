@@ -6,7 +6,8 @@ import math
 import socket
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -31,7 +32,7 @@ from workers.gateway.metrics import DoorMetrics, Measured
 from workers.gateway.patience import Patience
 from workers.gateway.principals import Policy
 from workers.gateway.problems import elsewhere
-from workers.gateway.protocol import BoundedProtocol
+from workers.gateway.protocol import BoundedProtocol, Unread
 from workers.gateway.runs import RunsDoor
 from workers.gateway.tokens import Tokens
 from workers.gateway.viewers import PATH as TICKETS_PATH
@@ -141,7 +142,7 @@ class Door:
             more += self._console.routes
         config = uvicorn.Config(
             application(connection, self.events, webhook, self.live, self.metrics, more),
-            http=BoundedProtocol,
+            http=cast("type[asyncio.Protocol]", partial(BoundedProtocol, unread=Unread(self.metrics))),
             ws="none",
             proxy_headers=False,
             server_header=False,

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections.abc import AsyncGenerator
+from functools import partial
+from typing import cast
 
 import uvicorn
 from starlette.types import Message, Receive, Scope, Send
@@ -10,7 +12,8 @@ from starlette.types import Message, Receive, Scope, Send
 from tests.bus.lane import until
 from workers.gateway.live.tale import Told
 from workers.gateway.live.wire import EventStream
-from workers.gateway.protocol import BoundedProtocol
+from workers.gateway.metrics import DoorMetrics
+from workers.gateway.protocol import BoundedProtocol, Unread
 
 PIECE = b"x" * 1000
 
@@ -51,7 +54,8 @@ async def test_who_reads_nothing_is_told_no_more_than_the_line_holds() -> None:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await EventStream(much(told, 200_000))(scope, receive, send)
 
-    config = uvicorn.Config(application, http=BoundedProtocol, ws="none", lifespan="off", log_config=None)
+    protocol = cast("type[asyncio.Protocol]", partial(BoundedProtocol, unread=Unread(DoorMetrics())))
+    config = uvicorn.Config(application, http=protocol, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setblocking(False)
