@@ -7,7 +7,8 @@ Law of this room: one file per concern. It knows the bus, never a cloud or a wor
     health, page, metrics        what is alive and what was answered, for programs and for people
     events, reading, problems    events in: what comes, in which form, and what is wrong with it
     webhooks                     what GitHub signed
-    runs, live, recent           what became of an event: asked, listed, and told live without a gap
+    runs, live                   what became of an event: asked, listed, and told live without a gap
+    recent                       what was let in and no worker has heard of: replicas ask each other
     principals, explanation      who may publish and see what: policy as data, and in words
     patterns, wrong_policy       its patterns; its mistakes, in words
     limits                       how much, and what a token is used for: known to all replicas together

@@ -72,7 +72,7 @@ class EventsDoor:
         self._rates = Rates(ledger)
         self._used = UsedTokens(ledger)
         self._metrics = metrics
-        self.recent = Recent()
+        self.recent = Recent(connection)
         """What was let in here lately."""
         self._places = asyncio.Semaphore(AT_ONCE)
 

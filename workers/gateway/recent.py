@@ -1,36 +1,89 @@
 """What was let in lately: so that whoever brought an event finds its run before any worker has said a word of it.
 
-Kept in this process. At another replica of the door such a run is unknown until then.
+Kept in the memory of the replica that let it in, which the others ask when they are asked and do not know. What a
+replica knew is gone with it: then the run is unknown until the first word of a worker.
 """
 
 from collections import OrderedDict
 
+from pydantic import BaseModel, ValidationError
+
 from schemas.progress import EventRef
 from workers.bus.doors.entrance import Entered
+from workers.bus.doors.peers import Peers
+from workers.bus.transport.connection import Connection
 
-_MOST = 20_000
-"""Events; about 400 bytes each."""
-_Kept = tuple[str | None, str, str, str, str | None, str, int]
+MOST = 20_000
+"""Events; about 600 bytes each."""
+_Kept = tuple[str, str, str, str, str | None, str, int]
+
+
+class Opened(BaseModel):
+    """A run, and the event that opened it."""
+
+    run: str
+    event: EventRef
+
+
+class _Asked(BaseModel):
+    """Which run of an actor: by its id, or by that of the event that opened it."""
+
+    actor: str
+    run: str | None = None
+    event_id: str | None = None
 
 
 class Recent:
-    """The last events that were let in, by their run."""
+    """The last events that were let in, by their run. `await start()` before, `await close()` after."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._runs: dict[tuple[str, str], str] = {}
+        """Actor and id of an event → the newest run that such a one opened."""
+        self._peers = Peers(connection, self._answer)
+
+    async def start(self) -> None:
+        """Begin to answer other replicas."""
+        await self._peers.start()
+
+    async def close(self) -> None:
+        """Answer no more."""
+        await self._peers.close()
 
     def note(self, entered: Entered) -> None:
         """Remember an event that opened a run."""
         envelope, ack = entered.entry.envelope, entered.ack
-        if len(self._kept) >= _MOST:
-            self._kept.popitem(last=False)
+        actor = envelope.actor or ""
         about = envelope.type, envelope.source, envelope.id, envelope.subject
-        self._kept[envelope.run] = (envelope.actor, *about, ack.stream, ack.sequence)
+        self._kept.pop(envelope.run, None)
+        self._kept[envelope.run] = (actor, *about, ack.stream, ack.sequence)
+        self._runs[actor, envelope.id] = envelope.run
+        if len(self._kept) > MOST:
+            run, (actor, _, _, event_id, *_) = self._kept.popitem(last=False)
+            if self._runs[actor, event_id] == run:
+                del self._runs[actor, event_id]
 
-    def opened(self, run: str, actor: str) -> EventRef | None:
-        """Return the event which opened a run, if it was this actor's."""
+    async def opened(self, actor: str, *, run: str | None = None, event_id: str | None = None) -> Opened | None:
+        """Return a run that an actor's event opened, found by its id or by that of the event; at any replica."""
+        asked = _Asked(actor=actor, run=run, event_id=event_id)
+        if (found := self._find(asked)) is not None:
+            return found
+        answer = await self._peers.ask(asked.model_dump_json().encode())
+        return None if answer is None else Opened.model_validate_json(answer)
+
+    def _find(self, asked: _Asked) -> Opened | None:
+        run = asked.run or self._runs.get((asked.actor, asked.event_id or ""), "")
         kept = self._kept.get(run)
-        if kept is None or kept[0] != actor:
+        if kept is None or kept[0] != asked.actor:
             return None
         _, event_type, source, event_id, subject, stream, sequence = kept
-        return EventRef(type=event_type, source=source, id=event_id, subject=subject, stream=stream, sequence=sequence)
+        event = EventRef(type=event_type, source=source, id=event_id, subject=subject, stream=stream, sequence=sequence)
+        return Opened(run=run, event=event)
+
+    def _answer(self, question: bytes) -> bytes | None:
+        """Answer another replica; one of a later version may ask what this one does not understand."""
+        try:
+            found = self._find(_Asked.model_validate_json(question))
+        except ValidationError:
+            return None
+        return None if found is None else found.model_dump_json().encode()

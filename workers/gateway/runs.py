@@ -55,10 +55,15 @@ class RunsDoor:
         if not RUN.fullmatch(name):
             raise Problem(HTTPStatus.BAD_REQUEST, f"{shown(name)} is not the id of a run: send the `run` of a receipt")
         run = await read_run(self._connection, name, self._consumers)
-        if not run.roots and (event := self._recent.opened(name, principal.name)):
-            run.expect(event)
+        if not run.roots and (opened := await self._recent.opened(principal.name, run=name)):
+            run.expect(opened.event)
         await self.require(principal, run)
         return run
+
+    async def opened_by(self, principal: Principal, event_id: str) -> str | None:
+        """Return the run that an event of this principal opened lately, None when no door remembers one."""
+        opened = await self._recent.opened(principal.name, event_id=event_id)
+        return opened.run if opened else None
 
     async def require(self, principal: Principal, run: Run) -> None:
         """Raise Problem (404) when a principal may not see a run, or nothing is heard of it; Unavailable."""

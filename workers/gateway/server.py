@@ -171,6 +171,7 @@ class Door:
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD_MILLISECONDS)
         listening.setblocking(False)
         await self._publisher.start()
+        await self.events.recent.start()
         self.live.start()
         if self._console is not None:
             await self._console.start()
@@ -194,6 +195,7 @@ class Door:
         if self._watching is not None:
             self._watching.cancel()
             self._watching = None
+            await self.events.recent.close()
             await self._publisher.close()
 
 

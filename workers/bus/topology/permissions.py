@@ -34,6 +34,8 @@ PROVISIONER = "provisioner"
 OPERATOR = "operator"
 GATEWAY = "gateway"
 BRIDGE = "bridge"
+BETWEEN_DOORS = "door.opened"
+"""The subject on which replicas of the door ask each other who let an event in; no stream has it."""
 _READ = (EVENTS, PROGRESS, DEAD)
 _LEDGER = (f"$KV.{LEDGER.removeprefix('KV_')}.>", f"$JS.API.STREAM.MSG.GET.{LEDGER}", f"$JS.API.DIRECT.GET.{LEDGER}")
 _SIGNED_OUT = f"$KV.{LEDGER.removeprefix('KV_')}.{SIGNED_OUT}.*"
@@ -145,10 +147,10 @@ def _by_door(door: str) -> list[str]:
 
 
 def _gateway(workers: list[Wiring]) -> Permissions:
-    events = (*doors(workers), *sorted(_by_door("webhook")))
+    own, events = (inbox(GATEWAY), BETWEEN_DOORS), (*doors(workers), *sorted(_by_door("webhook")))
     return Permissions(
-        publish=(inbox(GATEWAY), *events, *_reading(_READ), f"$JS.API.STREAM.MSG.GET.{LINES}", *_LEDGER),
-        subscribe=(inbox(GATEWAY), *sorted(CATALOGUE), "progress.>", "dead.>", _SIGNED_OUT),
+        publish=(*own, *events, *_reading(_READ), f"$JS.API.STREAM.MSG.GET.{LINES}", *_LEDGER),
+        subscribe=(*own, *sorted(CATALOGUE), "progress.>", "dead.>", _SIGNED_OUT),
         never_publish=_durables(workers),
     )
 

@@ -32,8 +32,8 @@ from workers.gateway.tokens import Bearer
 PLACE_PATTERN = rf"^([0-9]{{1,18}})({COMPLETED})?$"
 _PLACE = re.compile(PLACE_PATTERN.strip("^$"))
 _AWAY_SECONDS = 5.0
-_FIRST_WORD = 5.0
-"""Seconds."""
+_FIRST_WORD, _LOOK_AGAIN = 5.0, 1.0
+"""Seconds that the first word of a run is waited for, and between questions to the other replicas meanwhile."""
 
 
 class LiveDoor:
@@ -69,7 +69,7 @@ class LiveDoor:
 
     async def get(self, request: Request) -> Response:
         """Answer GET /progress/{run}."""
-        return await self._told(request, lambda _: str(request.path_params["run"]))
+        return await self._told(request, str(request.path_params["run"]))
 
     async def get_event(self, request: Request) -> Response:
         """Answer GET /events/{id}: the run that an event opened, by the id that whoever brought it gave it.
@@ -78,21 +78,23 @@ class LiveDoor:
         """
         event_id, source = str(request.path_params["id"]), request.query_params.get("source")
         if source:
-            return await self._told(request, lambda _: run_id(source, event_id))
-        return await self._told(request, lambda principal: self._named(principal, event_id))
+            return await self._told(request, run_id(source, event_id))
+        return await self._told(request, event_id, is_run=False)
 
-    def _named(self, principal: Principal, event_id: str) -> str:
-        name = self.list.of_event(principal, event_id) or event_id
-        if not RUN.fullmatch(name):
+    async def _named(self, principal: Principal, event_id: str) -> str:
+        """Return the run that an event opened: of which something was said, or that came in a moment ago."""
+        found = self.list.of_event(principal, event_id) or await self.runs.opened_by(principal, event_id)
+        if found is None and not RUN.fullmatch(event_id):
             raise unknown("an event with this id")
-        return name
+        return found or event_id
 
-    async def _told(self, request: Request, named: Callable[[Principal], str]) -> Response:
+    async def _told(self, request: Request, name: str, *, is_run: bool = True) -> Response:
         try:
             principal = (await self._caller(request)).principal
             with ExitStack() as held:
                 held.enter_context(self.quota.place(principal))
-                tale = await self.tale(principal, named(principal), _place(request))
+                place, run = _place(request), name if is_run else await self._named(principal, name)
+                tale = await self.tale(principal, run, place)
                 if tale is not None:
                     return EventStream(tale.told(), held.pop_all())
         except Problem as problem:
@@ -125,7 +127,7 @@ class LiveDoor:
                     patience = deadline - asyncio.get_running_loop().time()
                     if problem.status != HTTPStatus.NOT_FOUND or patience <= 0 or watch.closed:
                         raise
-                await watch.next(patience)
+                await watch.next(min(patience, _LOOK_AGAIN))
 
 
 def _place(request: Request) -> Place:
