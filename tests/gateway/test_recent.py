@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from schemas.echoes import EchoRequested
 
+from schemas.echoes import EchoRequested
 from schemas.envelope import Envelope
 from tests.bus.lane import Lane
 from tests.gateway.conftest import KEY, SLOW_KEY, Caller, open_door
