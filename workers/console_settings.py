@@ -15,7 +15,7 @@ Reference = Annotated[str, StringConstraints(pattern=r"^(?:env|file|gcp-secret|v
 Url = Annotated[
     str, StringConstraints(pattern=r"^(?:https://|http://(?:127\.0\.0\.1|localhost)(?::[0-9]+)?)[^\s@/]*/?$")
 ]
-_SETTINGS = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+_SETTINGS = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Provider(BaseModel):

@@ -49,9 +49,7 @@ def _ref(text: str) -> str:
 
 Reference = Annotated[str, AfterValidator(_reference)]
 AppId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.]{1,64}$")]
-_SETTINGS = ConfigDict(
-    strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
-)
+_SETTINGS = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class PathRule(BaseModel):

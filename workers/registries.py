@@ -35,9 +35,7 @@ class RegistryAccess(BaseModel):
     one belongs.
     """
 
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     host: Annotated[Host, Field(examples=["europe-docker.pkg.dev"])]
     """HOST[:PORT], as it stands at the beginning of an image reference."""

@@ -11,7 +11,7 @@ _GIB = 1024**3
 class Retention(BaseModel):
     """What the streams of the bus are sized by. Sizes are bytes and a cap, not a reservation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     replicas: Literal[1, 3] = 1
     """Copies of each message: 1 survives a crash of the server, 3 (a cluster) also the loss of a machine."""

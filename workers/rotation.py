@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class RotationPace(BaseModel):
     """The times of a rotation; a plain number is seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     settle: timedelta = Field(default=timedelta(minutes=2), ge=timedelta(0))
     """From listing the new key until nothing is signed with the old one any more: longer than `attestor_age`, with time

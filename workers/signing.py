@@ -85,7 +85,7 @@ class Publication:
 class SigningRule(BaseModel):
     """One rule: images that match are signed with the key, in the name of the attestor."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     match: Annotated[str, BeforeValidator(_checked_pattern), Field(examples=["europe-docker.pkg.dev/acme/**"])]
     """Pattern over HOST/PATH."""
@@ -161,7 +161,7 @@ class SigningRules(BaseModel):
     read as that many rules with the same number.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     rules: tuple[SigningRule, ...] = ()
     """All rules that match an image count; no rule means not signed, visibly."""

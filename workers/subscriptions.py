@@ -40,7 +40,7 @@ from workers.json_settings import json_setting
 
 READ = ("data", "attributes", "messageId", "publishTime", "orderingKey", "subscription")
 """What an expression may read of a message."""
-_MODEL = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+_MODEL = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def _readable(text: str) -> str:
@@ -136,7 +136,7 @@ class Subscription(BaseModel):
 class Subscriptions(BaseModel):
     """All subscriptions. Read from a list, its JSON text, or the path of a JSON file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     subscriptions: tuple[Subscription, ...] = ()
     """The subscriptions; none means that nothing is carried."""

@@ -41,6 +41,7 @@ async def _up(data: Path | None, *, with_workers: bool, with_door: bool, announc
     from workers.app.logs import configure_logs
     from workers.app.stopping import StoppedEarly, stop_on_signals, unless_stopped
     from workers.app.world import World
+    from workers.bus.engine.collector import settle
     from workers.settings import Settings
 
     configure_logs(Settings().log_level)
@@ -51,6 +52,7 @@ async def _up(data: Path | None, *, with_workers: bool, with_door: bool, announc
     except StoppedEarly:
         return
     try:
+        settle()
         describe(world)
         await stop.wait()
         typer.echo("stopping …", err=True)

@@ -18,7 +18,7 @@ KEPT = timedelta(hours=24)
 class Removal(BaseModel):
     """What was proven, once the old keys may go."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     old: frozenset[str]
     new: frozenset[str]
@@ -34,7 +34,7 @@ class Removal(BaseModel):
 class Journal(BaseModel):
     """How far a rotation is."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     about: str
     """Which succession it is about."""

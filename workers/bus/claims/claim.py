@@ -21,7 +21,7 @@ class Claim(BaseModel):
     An expired key would forget that somebody tried, so only what is over expires.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     key: str
     """As the worker named it."""

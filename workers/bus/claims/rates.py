@@ -36,7 +36,7 @@ _MARGIN = 1.02
 class Rate(BaseModel):
     """The row of one rate. Times are seconds since 1970: clocks that differ only make the rate less exact."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     limit: float
     """Calls that are admitted in a minute."""

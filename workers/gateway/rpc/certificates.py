@@ -9,12 +9,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from workers.failures import Invalid, SealaneError
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0
@@ -99,6 +101,12 @@ class Certificates:
 
 
 def _check_pair(certificate: bytes, key: bytes, path: Path) -> None:
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - for TLS alone
+        Encoding,
+        PublicFormat,
+        load_pem_private_key,
+    )
+
     leaf = _certificates(certificate, path)[0]
     try:
         public = load_pem_private_key(key, None).public_key()
@@ -110,7 +118,9 @@ def _check_pair(certificate: bytes, key: bytes, path: Path) -> None:
         raise Invalid(f"the certificate in {path} is not that of the key which SEALANE_GRPC_KEY refers to: renew both")
 
 
-def _certificates(pem: bytes, path: Path) -> list[x509.Certificate]:
+def _certificates(pem: bytes, path: Path) -> "list[Certificate]":
+    from cryptography import x509  # noqa: PLC0415 - as above
+
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError:

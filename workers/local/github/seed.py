@@ -81,13 +81,18 @@ def seed(names: Seeded, directory: Directory, repositories: Repositories) -> Non
         repository = directory.add_repository(OWNER, REPOSITORY, private=True, branch="main", id_=REPOSITORY_ID)
     repositories.create(repository)
     _begin(repositories, repository)
-    key = serialization.load_pem_private_key(names.private_key.read_bytes(), None).public_key()
-    public = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
-    secret = names.webhook_secret.read_text().strip()
-    made = int(time.time())
-    directory.add_app(App(APP_ID, CLIENT_ID, "sealane", "sealane", OWNER, public, None, secret, made))
+    if directory.app() is None:
+        secret = names.webhook_secret.read_text().strip()
+        made = int(time.time())
+        directory.add_app(App(APP_ID, CLIENT_ID, "sealane", "sealane", OWNER, _public(names), None, secret, made))
     directory.add_installation(INSTALLATION_ID, OWNER, PERMISSIONS, EVENTS, selection="selected")
     directory.select(INSTALLATION_ID, repository.id)
+
+
+def _public(names: Seeded) -> str:
+    """Return the public half of the App's key, PEM."""
+    key = serialization.load_pem_private_key(names.private_key.read_bytes(), None).public_key()
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _begin(repositories: Repositories, repository: Repository) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,17 @@ _BITS = 2048
 class IssuerKeys:
     """Keys in a folder, one PEM file (0600) each: `0001-<random>.pem`. The name without its ending is the key id.
 
-    The first key is made on first use.
+    They are read, and the first one is made, on first use: to make an RSA key takes longer than to start an issuer.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._keys = {file.stem: _read(file) for file in sorted(folder.glob("*.pem"))}
-        if not self._keys:
-            self.rotate()
+
+    @cached_property
+    def _keys(self) -> dict[str, rsa.RSAPrivateKey]:
+        found = {file.stem: _read(file) for file in sorted(self._folder.glob("*.pem"))}
+        return found or dict([self._made(1)])
 
     @property
     def key_ids(self) -> tuple[str, ...]:
@@ -36,16 +39,20 @@ class IssuerKeys:
 
     def rotate(self) -> str:
         """Make a key which signs from now on, and return its id. What the older ones signed stays good."""
-        last = self.key_ids[-1].partition("-")[0] if self._keys else "0"
-        key_id = f"{int(last) + 1:04d}-{secrets.token_hex(4)}"
+        key_id, key = self._made(int(self.key_ids[-1].partition("-")[0]) + 1)
+        self._keys[key_id] = key
+        return key_id
+
+    def _made(self, number: int) -> tuple[str, rsa.RSAPrivateKey]:
+        """Make a key and its file."""
+        key_id = f"{number:04d}-{secrets.token_hex(4)}"
         key = rsa.generate_private_key(public_exponent=65537, key_size=_BITS)
         form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         pem = key.private_bytes(serialization.Encoding.PEM, form, plain)
         descriptor = os.open(self._folder / f"{key_id}.pem", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as opened:
             opened.write(pem)
-        self._keys[key_id] = key
-        return key_id
+        return key_id, key
 
     def withdraw(self, key_id: str) -> None:
         """Publish a key no longer. Raises KeyError where there is none, ValueError for the one that signs."""
