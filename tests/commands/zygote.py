@@ -122,7 +122,7 @@ def _call_oneself(command: list[str]) -> None:
 
 def _open_streams(*, unbuffered: bool) -> None:
     """Open the standard streams as an interpreter does when it starts."""
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - a descriptor
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - a descriptor
     for number, name, errors in ((1, "stdout", "strict"), (2, "stderr", "backslashreplace")):
         raw = open(number, "wb", buffering=0 if unbuffered else -1, closefd=False)  # noqa: SIM115 - as above
         stream = io.TextIOWrapper(
@@ -168,7 +168,7 @@ def _run(module: str, arguments: list[str]) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.raise_signal(signal.SIGINT)
     except BaseException:  # noqa: BLE001 - the last place that can tell it
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type] # there is one
+        sys.excepthook(*sys.exc_info())
         code = 1
     finally:
         threading._shutdown()  # type: ignore[attr-defined] # what an interpreter does first when it ends

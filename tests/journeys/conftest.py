@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.commands.command import SEALANE, forked
-from tests.commands.forking import Forked
+from tests.commands.forking import Forked, forking
 
 T = TypeVar("T")
 DEADLINE = 120.0
@@ -137,6 +137,13 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
             command.process.kill()
 
 
+@pytest.fixture
+def forks() -> Iterator[None]:
+    """Let the processes of a bench be forked."""
+    with forking():
+        yield
+
+
 @contextmanager
 def shared_world(folder: Path, *arguments: str, really: bool = False, **environment: str) -> Iterator[Up]:
     """Give a world that must end well."""
@@ -152,4 +159,11 @@ def shared_world(folder: Path, *arguments: str, really: bool = False, **environm
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Give a world with its workers, shared by the tests of a file that leave it as it is."""
     with shared_world(tmp_path_factory.mktemp("shared")) as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def idle_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """Give a world without workers, shared as the other."""
+    with shared_world(tmp_path_factory.mktemp("idle"), "--no-workers") as up:
         yield up

@@ -7,6 +7,7 @@ import pytest
 from tests.bench.chaos import Plan, Run
 
 
+@pytest.mark.usefixtures("forks")
 @pytest.mark.timeout(240)
 async def test_kills_of_worker_and_server_lose_and_double_nothing(tmp_path: Path) -> None:
     """A worker and the server are killed while events run, and every promise holds."""

@@ -1,4 +1,4 @@
-"""The real gcloud and openssl agree with what the lane made, and the lane with what gcloud made."""
+"""The real gcloud and openssl agree with what the lane made."""
 
 import base64
 import json
@@ -54,20 +54,3 @@ def test_gcloud_reads_and_openssl_verifies_our_attestation(world: Up, tmp_path: 
     command = f"openssl dgst -sha256 -verify {tmp_path}/key.pem -signature {tmp_path}/signature {tmp_path}/payload"
     checked = subprocess.run(command.split(), capture_output=True, text=True, check=False)
     assert checked.stdout.strip() == "Verified OK", checked.stderr
-
-
-def test_verify_accepts_what_gcloud_signed(world: Up, tmp_path: Path) -> None:
-    """`sign-and-create --validate` works against the local services, and `sealane verify` agrees with it."""
-    repository, digest = pushed(world, tmp_path, "theirs")
-    refused = sealane("verify", f"{repository}@{digest}", "--data", str(world.data))
-    assert refused.returncode == 1
-
-    made = in_shell(
-        world.data,
-        "gcloud beta container binauthz attestations sign-and-create --validate --attestor=built-by-ci"
-        f" --artifact-url={repository}@{digest} --keyversion={world.endpoints['key']}",
-    )
-    assert made.returncode == 0, made.stderr
-    accepted = sealane("verify", f"{repository}@{digest}", "--data", str(world.data))
-    assert accepted.returncode == 0, accepted.stdout + accepted.stderr
-    assert "VERIFIED" in accepted.stdout

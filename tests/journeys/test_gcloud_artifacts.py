@@ -12,8 +12,9 @@ from tests.journeys.test_shell import in_shell
 pytestmark = pytest.mark.gcloud
 
 
-def test_gcloud_lists_what_was_pushed(world: Up, tmp_path: Path) -> None:
+def test_gcloud_lists_what_was_pushed(idle_world: Up, tmp_path: Path) -> None:
     """The repository, the image by its digest and its tag."""
+    world = idle_world
     repository, digest = pushed(world, tmp_path, "listed")
     project, location = world.endpoints["location"].split("/")[1::2]
     path = f"{location}-docker.pkg.dev/{project}/team"
@@ -21,17 +22,14 @@ def test_gcloud_lists_what_was_pushed(world: Up, tmp_path: Path) -> None:
         f"gcloud artifacts {command} --format=json"
         for command in (
             f"repositories list --location={location}",
-            f"docker images list {path}",
-            f"docker images list {path}/listed --include-tags",
+            f"docker images list {path} --include-tags",
             f"docker tags list {path}/listed",
         )
     )
     shown = in_shell(world.data, f"echo [ && {script} && echo ]")
     assert shown.returncode == 0, shown.stderr
-    repositories, images, versions, tags = json.loads(shown.stdout)
+    repositories, images, tags = json.loads(shown.stdout)
 
     assert f"{world.endpoints['location']}/repositories/team" in [found["name"] for found in repositories]
-    assert digest in [image["version"] for image in images]
-    assert [(version["version"], version["tags"]) for version in versions] == [(digest, ["1"])]
+    assert [(image["package"], image["version"], image["tags"]) for image in images] == [(repository, digest, ["1"])]
     assert [tag["tag"].rsplit("/", 1)[-1] for tag in tags] == ["1"]
-    assert repository.endswith("/team/listed")

@@ -17,7 +17,7 @@ from tests.journeys.test_gcloud import pushed, unpadded
 from tests.journeys.test_shell import in_shell
 from workers.app.clouds import Clouds
 from workers.app.environment import load_settings
-from workers.ports import Attestations, AttestorAdmin, AttestorRecord, Note, Notes, SigningKeys
+from workers.ports import Attestations, AttestorAdmin, AttestorRecord, Note, Notes, Policies, SigningKeys
 
 pytestmark = [pytest.mark.gcloud, pytest.mark.timeout(600)]
 
@@ -58,12 +58,10 @@ class State:
         assert shown.returncode == 0, shown.stderr
         return json.loads(shown.stdout) if shown.stdout.strip() else None
 
-    def attestations(self, image: str) -> dict[str, Any]:
-        """Return what gcloud lists of the attestor about an image, by key id."""
-        listed = self.gcloud(
-            f"gcloud container binauthz attestations list --attestor=theirs --artifact-url={image} --format=json"
-        )
-        return {one["attestation"]["signatures"][0]["publicKeyId"]: one["attestation"] for one in listed}
+    def attestations(self) -> list[dict[str, Any]]:
+        """Return what gcloud lists of the attestor."""
+        listed = self.gcloud("gcloud container binauthz attestations list --attestor=theirs --format=json")
+        return list(listed)
 
     def attest(self, image: str, key: str) -> str:
         """Let our command attest an image with a key, and return what it said."""
@@ -88,14 +86,14 @@ async def clouds(world: Up) -> AsyncIterator[Clouds]:
 
 
 @pytest.fixture(scope="module")
-def state(world: Up, tmp_path_factory: pytest.TempPathFactory) -> State:
+def state(idle_world: Up, tmp_path_factory: pytest.TempPathFactory) -> State:
     """Give the state that gcloud made, on a note that our adapter made: gcloud has no command for notes."""
     folder = tmp_path_factory.mktemp("gcloud")
-    made = State(world, Tsk.generate("builder <builder@example.com>"), folder)
+    made = State(idle_world, Tsk.generate("builder <builder@example.com>"), folder)
     (folder / "key.pub").write_text(str(made.pgp.extract_certificate()))
 
     async def make_note() -> None:
-        async with clouds(world) as ours:
+        async with clouds(idle_world) as ours:
             notes: Notes = await ours.port(Notes)
             await notes.create(Note(f"{made.project}/notes/theirs", "ATTESTATION", "made by hand"), timeout=30)
 
@@ -157,31 +155,32 @@ def test_what_gcloud_signs_our_command_verifies(state: State, tmp_path: Path) ->
     assert state.verified(image)
 
 
-def test_what_our_command_signs_gcloud_lists(state: State, tmp_path: Path) -> None:
-    """An attestation by each key of the attestor, with the key ids that gcloud registered."""
+async def test_what_our_command_signs_gcloud_lists(state: State, tmp_path: Path) -> None:
+    """By each key of the attestor, with the key ids that gcloud registered; our adapter lists the same."""
     repository, digest = pushed(state.world, tmp_path, "ours")
-    image = f"{repository}@{digest}"
     secret = tmp_path / "builder.key"
     with os.fdopen(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
         file.write(str(state.pgp))
-    state.attest(image, f"gcp-kms://{state.version('ec')}")
-    first = state.attestations(image)
-    repository, digest = pushed(state.world, tmp_path, "ours-too")
-    state.attest(f"{repository}@{digest}", f"file://{secret}")
-    second = state.attestations(f"{repository}@{digest}")
+    state.attest(f"{repository}@{digest}", f"gcp-kms://{state.version('ec')}")
+    other_repository, other = pushed(state.world, tmp_path, "ours-too")
+    state.attest(f"{other_repository}@{other}", f"file://{secret}")
+    listed = state.attestations()
+    async with clouds(state.world) as ours:
+        attestations: Attestations = await ours.port(Attestations)
+        found = {one.name async for one in attestations.of_note(f"{state.project}/notes/theirs")}
 
-    assert list(first) == [f"//cloudkms.googleapis.com/v1/{state.version('ec')}"]
-    assert list(second) == [state.fingerprint]
-    message = unpadded(second[state.fingerprint]["signatures"][0]["signature"])
-    assert message.startswith(b"-----BEGIN PGP MESSAGE-----")
+    by_image = {one["resourceUri"].rpartition("@")[2]: one["attestation"]["signatures"][0] for one in listed}
+    assert by_image[digest]["publicKeyId"] == f"//cloudkms.googleapis.com/v1/{state.version('ec')}"
+    assert by_image[other]["publicKeyId"] == state.fingerprint
+    assert unpadded(by_image[other]["signature"]).startswith(b"-----BEGIN PGP MESSAGE-----")
+    assert {one["name"] for one in listed} == found
 
 
 async def test_gcloud_sees_what_our_adapters_made(state: State) -> None:
-    """An attestor with its attestations; gcloud's change to it keeps the key of which that gcloud never heard."""
+    """An attestor; gcloud's change to it keeps the key of which that gcloud never heard."""
     name = f"{state.project}/attestors/ours"
     async with clouds(state.world) as ours:
         admin: AttestorAdmin = await ours.port(AttestorAdmin)
-        attestations: Attestations = await ours.port(Attestations)
         keys: SigningKeys = await ours.port(SigningKeys)
         theirs = await admin.read(state.attestor)
         post_quantum = replace(await keys.public_key(state.version("pq")), id="urn:post-quantum")
@@ -192,54 +191,63 @@ async def test_gcloud_sees_what_our_adapters_made(state: State) -> None:
         remove = f"gcloud container binauthz attestors public-keys remove '{theirs.keys[0].id}' --attestor=ours"
         state.gcloud(f"{remove} --format=none")
         changed = await admin.read(name)
-        found = {one.name async for one in attestations.of_note(theirs.note)}
         await admin.delete(name)
     attestors = state.gcloud("gcloud container binauthz attestors list --format=json")
-    listed = state.gcloud("gcloud container binauthz attestations list --attestor=theirs --format=json")
 
     assert shown["description"] == "by our adapter"
     assert [key["id"] for key in shown["userOwnedGrafeasNote"]["publicKeys"]] == [key.id for key in both]
     assert [(key.id, key.algorithm, key.pem) for key in changed.keys] == [
         (post_quantum.id, "ML_DSA_65", post_quantum.pem)
     ]
-    assert found == {one["name"] for one in listed}
     assert state.attestor in {one["name"] for one in attestors}
     assert name not in {one["name"] for one in attestors}
 
 
 def test_a_policy_goes_around(state: State, tmp_path: Path) -> None:
-    """Gcloud exports and imports, our commands see no difference; they apply, and gcloud exports what they set."""
-    path, data = tmp_path / "policy.yaml", ("--data", str(state.world.data))
+    """Whoever exports, changes or imports it: the other has it in force; what either read before is refused then."""
+    path, stale, data = tmp_path / "policy.yaml", tmp_path / "stale.yaml", ("--data", str(state.world.data))
     export = "gcloud container binauthz policy export"
     policy = state.gcloud(f"{export} --format=json")
+    path.write_text(json.dumps(policy))
+    linted, same = sealane("policy", "lint", str(path), *data), sealane("policy", "diff", str(path), *data)
     rule = {"evaluationMode": "REQUIRE_ATTESTATION", "requireAttestationsBy": [state.attestor]}
     path.write_text(json.dumps(policy | {"defaultAdmissionRule": policy["defaultAdmissionRule"] | rule}))
+    stale.write_text(path.read_text())
     before = sealane("policy", "diff", str(path), *data)
     state.gcloud(f"gcloud container binauthz policy import {path} --format=none", f"{export} >{path}")
     after = sealane("policy", "diff", str(path), *data)
-    path.write_text(path.read_text() + "description: set by our command\n")
-    applied = sealane("policy", "apply", str(path), "--yes", *data)
+    path.write_text("admissionWhitelistPatterns:\n- namePattern: gcr.io/acme/proxy@*\n" + path.read_text())
+    loosened = sealane("policy", "diff", str(path), *data)
+    applied, again = [sealane("policy", "apply", str(path), "--yes", *data) for _ in range(2)]
     exported = state.gcloud(f"{export} --format=json")
+    imported = in_shell(state.world.data, f"gcloud container binauthz policy import {stale}")
 
+    assert (linted.returncode, same.returncode) == (0, 0), linted.stdout + same.stdout
     assert (before.returncode, after.returncode) == (1, 0), before.stdout + before.stderr + after.stdout + after.stderr
     assert state.attestor in before.stdout
+    assert "+ admissionWhitelistPatterns: gcr.io/acme/proxy@*  (loosens)" in loosened.stdout
     assert applied.returncode == 0, applied.stdout + applied.stderr
-    assert exported["description"] == "set by our command"
+    assert exported["admissionWhitelistPatterns"] == [{"namePattern": "gcr.io/acme/proxy@*"}]
     assert exported["defaultAdmissionRule"]["requireAttestationsBy"] == [state.attestor]
+    assert (again.returncode, "was changed since" in again.stderr) == (1, True), again.stdout + again.stderr
+    assert "is the subject of a conflict" in imported.stderr, "the etag of the first export is stale"
 
 
-def test_a_policy_that_the_api_forbids_is_refused_by_both(state: State, tmp_path: Path) -> None:
+async def test_a_policy_that_the_api_forbids_is_refused_by_both(state: State, tmp_path: Path) -> None:
     """ALWAYS_DENY with attestors: in the service's words by gcloud, in our own by our command; neither stores it."""
     path = tmp_path / "policy.json"
-    export = "gcloud container binauthz policy export --format=json"
-    policy = state.gcloud(export)
-    broken = {"evaluationMode": "ALWAYS_DENY", "requireAttestationsBy": [state.attestor]}
-    path.write_text(json.dumps(policy | {"defaultAdmissionRule": policy["defaultAdmissionRule"] | broken}))
-    theirs = in_shell(state.world.data, f"gcloud container binauthz policy import {path}")
-    ours = sealane("policy", "apply", str(path), "--yes", "--data", str(state.world.data))
+    rule = {"evaluationMode": "ALWAYS_DENY", "requireAttestationsBy": [state.attestor]}
+    enforced = {"enforcementMode": "ENFORCED_BLOCK_AND_AUDIT_LOG"}
+    path.write_text(json.dumps({"defaultAdmissionRule": rule | enforced}))
+    async with clouds(state.world) as ours:
+        policies: Policies = await ours.port(Policies)
+        before = await policies.get(state.project)
+        theirs = in_shell(state.world.data, f"gcloud container binauthz policy import {path}")
+        refused = sealane("policy", "apply", str(path), "--yes", "--data", str(state.world.data))
+        after = await policies.get(state.project)
 
     assert theirs.returncode != 0
     assert "must be empty when evaluation_mode is ALWAYS_DENY" in theirs.stderr
-    assert ours.returncode != 0
-    assert "ALWAYS_DENY" in ours.stdout + ours.stderr
-    assert state.gcloud(export) == policy
+    assert refused.returncode != 0
+    assert "ALWAYS_DENY" in refused.stdout + refused.stderr
+    assert after == before

@@ -5,6 +5,7 @@ import pytest
 from tests.bench.replicas import Plan, run
 
 
+@pytest.mark.usefixtures("forks")
 @pytest.mark.timeout(300)
 async def test_killed_and_paused_replicas_attest_each_image_once() -> None:
     """Of two replicas one is killed and one is paused past its lease; every image has exactly one attestation."""
