@@ -21,7 +21,7 @@ from workers.bus.transport.publisher import Publisher
 from workers.local.folder import WorldFolder
 from workers.ports import Attestation, Attestations
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 LEASE = "4"
 
 

@@ -119,7 +119,7 @@ async def test_pushes_are_taken_by_two_workers_at_once(scene: Scene) -> None:
     """Whoever takes which: the tenants are those of the branch, and nothing is told twice."""
     await _pushes(scene, random.Random(1))  # noqa: S311 - a test's choice
     async with scene.worker(), scene.worker():
-        await until(scene.is_quiet, within=60, what="all pushes are taken")
+        await until(scene.is_quiet, within=120, what="all pushes are taken")
 
     tenants, _ = await scene.heard()
     messages = await scene.lane.messages("EVENTS", "tenant.")
@@ -134,7 +134,7 @@ async def test_a_branch_with_thousands_of_tenants_is_taken_at_once(scene: Scene)
     many = NetChange(tuple(tenant(f"t{number:05}") for number in range(8000)), (), ())
     await scene.push(many, complete=False, number=0)
     async with scene.worker():
-        await until(scene.is_quiet, within=100, what="the push is taken")
+        await until(scene.is_quiet, within=120, what="the push is taken")
 
     said = [message for message in await scene.lane.bodies("PROGRESS") if message.get("emitted")]
     named = {event["subject"] for message in said for event in message["emitted"]}
@@ -158,7 +158,7 @@ async def test_a_worker_killed_while_it_asks_loses_nothing(scene: Scene, kind: s
         worker.send_signal(signal.SIGKILL)
         await worker.wait()
     async with scene.worker():
-        await until(scene.is_quiet, within=60, what="all pushes are taken")
+        await until(scene.is_quiet, within=120, what="all pushes are taken")
 
     tenants, _ = await scene.heard()
     assert tenants == scene.held()
@@ -173,11 +173,11 @@ async def test_workers_killed_again_and_again_lose_nothing(scene: Scene) -> None
     for round_ in range(1, 6):
         async with scene.worker() as worker:
             goal = round_ * PUSHES // 8
-            await until(partial(_at_least, scene, goal), within=60, what=f"{goal} events")
+            await until(partial(_at_least, scene, goal), within=120, what=f"{goal} events")
             worker.send_signal(signal.SIGKILL)
             await worker.wait()
     async with scene.worker():
-        await until(scene.is_quiet, within=90, what="all pushes are taken")
+        await until(scene.is_quiet, within=120, what="all pushes are taken")
 
     tenants, _ = await scene.heard()
     ids = [headers["ce-id"] for headers, _ in await scene.lane.messages("EVENTS", "tenant.")]

@@ -39,14 +39,14 @@ class Gateway:
 
     async def ready(self) -> tuple[str, str]:
         """Wait until it is open, and return where: the door, and the metrics."""
-        await until(lambda: READY.search(self.said) is not None or self.process.returncode is not None, within=60)
+        await until(lambda: READY.search(self.said) is not None or self.process.returncode is not None, within=120)
         found = READY.search(self.said)
         assert found is not None, self.said
         return found[1], found[2]
 
     async def ended(self) -> int:
         """Return its exit code, once it has ended."""
-        return await asyncio.wait_for(self.process.wait(), 60)
+        return await asyncio.wait_for(self.process.wait(), 120)
 
 
 Start = Callable[..., Awaitable[Gateway]]
@@ -134,7 +134,7 @@ async def test_what_is_under_way_is_answered_at_the_end(
 
     await until(refused, what="no new connection is taken")
     writer.write(body[5:])
-    answer = await asyncio.wait_for(reader.read(), 30)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
 
     assert answer.startswith(b"HTTP/1.1 202 ")
@@ -167,7 +167,7 @@ async def test_metrics_have_a_port_of_their_own(start: Start, session: aiohttp.C
 async def test_door_waits_for_its_bus_and_says_so(start: Start, lane: Lane) -> None:
     """Without a bus it says what it waits for; told to stop meanwhile, it stops."""
     gateway = await start(nats="nats://127.0.0.1:1")
-    await until(lambda: "waiting: " in gateway.said, within=60, what="it says what it waits for")
+    await until(lambda: "waiting: " in gateway.said, within=120, what="it says what it waits for")
     gateway.process.send_signal(signal.SIGTERM)
 
     assert await gateway.ended() == 0
@@ -205,7 +205,7 @@ async def test_door_for_nobody_says_so(start: Start) -> None:
     """An empty policy is fine, and hardly meant."""
     gateway = await start(principals="")
     await gateway.ready()
-    await until(lambda: "SEALANE_PRINCIPALS names no principal" in gateway.said, within=60)
+    await until(lambda: "SEALANE_PRINCIPALS names no principal" in gateway.said, within=120)
 
 
 async def test_no_secret_shows_anywhere(

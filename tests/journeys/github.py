@@ -15,7 +15,7 @@ from typing import Any
 
 import jwt
 
-from tests.journeys.conftest import Up, eventually
+from tests.journeys.conftest import DEADLINE, Up, eventually
 from workers.app.connecting import connect_as
 from workers.bus.topology.permissions import PROVISIONER
 from workers.bus.topology.streams import Tick
@@ -63,7 +63,13 @@ class WorldGithub:
             "GIT_COMMITTER_EMAIL": "ada@example.com",
         }
         done = subprocess.run(
-            ["git", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+            ["git", *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -142,6 +148,6 @@ class WorldGithub:
         return eventually(look, f"{event_type} {fields}")
 
     def _database(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.up.data / "github" / "github.sqlite3", timeout=10)
+        database = sqlite3.connect(self.up.data / "github" / "github.sqlite3", timeout=30)
         database.row_factory = sqlite3.Row
         return database

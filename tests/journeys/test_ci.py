@@ -182,7 +182,7 @@ def test_issuer_that_is_away_is_waited_for_and_then_named(ci: CiWorld, tmp_path:
         {"iss": f"{NOBODY}/", "aud": AUDIENCE, "sub": "nobody", "iat": 1, "exp": 1 << 33}
     )
     ci.secrets.add(token)
-    keys = ci.run(_with_token(ci, None, None, "--patience", "15"), tmp_path, {"SEALANE_TOKEN": token})
+    keys = ci.run(_with_token(ci, None, None, "--patience", "19"), tmp_path, {"SEALANE_TOKEN": token})
     job = ci.github() | {
         "ACTIONS_ID_TOKEN_REQUEST_URL": f"{NOBODY}/idtoken?api-version=2.0",
         "GITHUB_OUTPUT": str(tmp_path / "output"),

@@ -4,7 +4,7 @@ import json
 import subprocess
 from collections.abc import Callable
 
-from tests.journeys.conftest import Up, eventually, sealane
+from tests.journeys.conftest import DEADLINE, Up, eventually, sealane
 
 Start = Callable[..., Up]
 
@@ -13,8 +13,8 @@ def test_newcomer_brings_an_event_with_curl(world: Up) -> None:
     """One line of curl is stored and worked on; the same line again is the same answer; the key is in no argv."""
     command = ["curl", "--silent", "--show-error", "-K", str(world.data / "door.curl")]
     command += ["-H", "ce-type: echo.requested", "-H", "ce-id: newcomer", "-d", '{"message": "hello"}']
-    first = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    first = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=True)
+    again = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=True)
 
     assert json.loads(first.stdout)["type"] == "echo.requested"
     assert first.stdout == again.stdout

@@ -9,7 +9,7 @@ import pytest
 from google.cloud.pubsub_v1 import PublisherClient
 from google.pubsub_v1.services.publisher.transports.grpc import PublisherGrpcTransport
 
-from tests.journeys.conftest import Up, eventually, sealane
+from tests.journeys.conftest import DEADLINE, Up, eventually, sealane
 from tests.journeys.notified import is_attested, pushed
 from workers.adapters.google.bearer import Bearer
 
@@ -30,7 +30,7 @@ def test_a_gcr_notification_leads_to_an_attested_image(world: Up, publisher: Pub
     topic = f"projects/{world.endpoints['project']}/topics/gcr"
 
     for _ in range(2):
-        assert publisher.publish(topic, notification).result(timeout=60)
+        assert publisher.publish(topic, notification).result(timeout=DEADLINE)
 
     eventually(lambda: is_attested(world, digest), f"an attestation of {digest}")
 
@@ -38,7 +38,7 @@ def test_a_gcr_notification_leads_to_an_attested_image(world: Up, publisher: Pub
 def test_a_message_that_means_nothing_is_a_dead_letter_for_people(world: Up, publisher: PublisherClient) -> None:
     """`sealane dead` shows it with its attributes, and a replay ends in another one, as long as nothing is mended."""
     topic = f"projects/{world.endpoints['project']}/topics/gcr"
-    publisher.publish(topic, b"no notification", origin="a test").result(timeout=60)
+    publisher.publish(topic, b"no notification", origin="a test").result(timeout=DEADLINE)
 
     def letters() -> list[dict[str, object]]:
         found = sealane("dead", "list", "--worker", "bridge", "--json", "--data", str(world.data))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import Up, clean_environment, eventually
+from tests.journeys.conftest import DEADLINE, Up, clean_environment, eventually
 from workers.bus.topology.identities import read_seed
 from workers.bus.transport.connection import connect
 from workers.bus.transport.publisher import Publisher
@@ -35,7 +35,7 @@ def environment(up: Up) -> dict[str, str]:
 def ask(up: Up, *arguments: str) -> str:
     """Call to the end, and return what was answered."""
     done = subprocess.run(
-        command(*arguments), env=environment(up), capture_output=True, text=True, timeout=60, check=False
+        command(*arguments), env=environment(up), capture_output=True, text=True, timeout=DEADLINE, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -77,14 +77,14 @@ class Following:
 
     def ends(self) -> list[str]:
         """Wait until it ends, and return the ids."""
-        self._process.wait(60)
+        self._process.wait(DEADLINE)
         return self.ids()
 
     def close(self) -> None:
         """End it, if it has not."""
         if self._process.poll() is None:
             self._process.kill()
-        self._process.wait(60)
+        self._process.wait(DEADLINE)
 
 
 class Followers:
@@ -175,7 +175,8 @@ def test_what_is_refused_is_told_with_its_details(world: Up) -> None:
     place = world.endpoints["grpc"]
     brought = json.dumps({"events": [EVENT | {"text_data": '{"message": 7}'}]})
     arguments = command("-d", brought, place, "sealane.v1.Events/Publish")
-    done = subprocess.run(arguments, env=environment(world), capture_output=True, text=True, timeout=60, check=False)
+    known = environment(world)
+    done = subprocess.run(arguments, env=known, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert done.returncode != 0
     assert "Code: InvalidArgument" in done.stderr
     assert "events[0].data.message" in done.stderr
@@ -194,7 +195,7 @@ async def test_half_by_curl_half_by_grpcurl_while_the_door_is_killed(start: Star
         gateway.process.kill()
         heard = first.ends()
         await player.say(10)
-        gateway.process.wait(60)
+        gateway.process.wait(DEADLINE)
         gateway = door(start)
         second = followers.by_grpcurl(up, receipt["run"], heard[-1])
         second.hears("20")
@@ -202,7 +203,7 @@ async def test_half_by_curl_half_by_grpcurl_while_the_door_is_killed(start: Star
         second.hears("25")
         gateway.process.kill()
         heard += second.ends()
-        gateway.process.wait(60)
+        gateway.process.wait(DEADLINE)
         gateway = door(start)
         third = followers.by_curl(up, receipt["run"], heard[-1])
         await player.say(5)

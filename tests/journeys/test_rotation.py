@@ -6,7 +6,7 @@ from tests.bench.rotation import Plan, run
 
 
 @pytest.mark.usefixtures("forks")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_rotation_survives_its_workers_and_signs_nothing_twice() -> None:
     """Both workers are killed: all verify with the new key, once each, and the old one is gone."""
     report = await run(Plan(images=20, kills=1))

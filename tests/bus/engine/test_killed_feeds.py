@@ -32,18 +32,18 @@ async def test_kills_of_worker_and_server_lose_nothing_and_double_nothing(
     for at_least in (COUNT // 10, COUNT // 3):
         process = _spawn(nats_server.url, file)
         try:
-            await until(_acknowledged(file, at_least), within=60)
+            await until(_acknowledged(file, at_least), within=120)
         finally:
             process.kill()
             process.wait()
     process = _spawn(nats_server.url, file)
     try:
-        await until(_acknowledged(file, COUNT // 2), within=60)
+        await until(_acknowledged(file, COUNT // 2), within=120)
         await nats_server.kill()
         await nats_server.start()
-        await until(_acknowledged(file, COUNT), within=60)
+        await until(_acknowledged(file, COUNT), within=120)
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
 

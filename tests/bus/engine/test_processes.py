@@ -31,9 +31,9 @@ async def test_a_message_that_kills_its_process_is_found_among_256_innocents(lan
                 assert deaths < 12, "the fuse does not blow"
                 child = spawn("fragile", lane.url)
             await asyncio.sleep(0.05)
-        await until(lambda: is_done(lane, "fragile"), within=60, what="all innocents are answered")
+        await until(lambda: is_done(lane, "fragile"), within=120, what="all innocents are answered")
         # The last lone run is written off after its answer: killed in between, the process could not do it.
-        await until(lambda: is_written_off(lane, "fragile"), within=60, what="every lone run is written off")
+        await until(lambda: is_written_off(lane, "fragile"), within=120, what="every lone run is written off")
     finally:
         child.kill()
         child.wait()
@@ -114,7 +114,7 @@ async def test_a_stopped_worker_hands_back_at_once_what_it_did_not_start(lane: L
         await until(lambda: is_done(lane, "slow"))
 
     assert sum(held) == 18
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 45
     assert len(started) == len(set(started)) == 20
 
 
@@ -130,10 +130,10 @@ async def test_sigterm_under_load_holds_nothing_and_exits_with_zero(lane: Lane) 
         await until(lambda: answered(lane, 20), what="the first works")
         first.terminate()
         stopped = time.monotonic()
-        assert await asyncio.to_thread(first.wait, 15) == 0
-        assert time.monotonic() - stopped < 10
+        assert await asyncio.to_thread(first.wait, 60) == 0
+        assert time.monotonic() - stopped < 30
         second = spawn("steady", lane.url)
-        await until(lambda: is_done(lane, "steady"), within=60)
+        await until(lambda: is_done(lane, "steady"), within=120)
     finally:
         for process in (first, second):
             if process is not None:
@@ -156,7 +156,7 @@ async def test_a_killed_process_loses_nothing_and_repeats_nothing(lane: Lane) ->
     first.wait()
     second = spawn("fragile", lane.url)
     try:
-        await until(lambda: is_done(lane, "fragile"), within=60)
+        await until(lambda: is_done(lane, "fragile"), within=120)
     finally:
         second.kill()
         second.wait()
@@ -173,9 +173,9 @@ async def test_what_cannot_be_read_waits_for_a_place_among_the_dead(lane: Lane) 
     await lane.ask("after")
 
     async with lane.running(wiring) as engine:
-        await until(lambda: not_ready(engine, "cannot be read"), within=60, what="readiness says why")
+        await until(lambda: not_ready(engine, "cannot be read"), within=120, what="readiness says why")
         await lane.provision(wiring)
-        await until(lambda: is_done(lane, "answer"), within=90, what="everything is acknowledged")
+        await until(lambda: is_done(lane, "answer"), within=120, what="everything is acknowledged")
 
     assert await lane.count("DEAD") == 1
     assert await lane.answers() == ["after"]
@@ -196,7 +196,7 @@ async def test_a_lone_run_that_a_stop_interrupts_is_no_death(lane: Lane) -> None
     for _ in range(3):
         running.clear()
         async with lane.running(wiring, grace=0.1):
-            await asyncio.wait_for(running.wait(), 30)
+            await asyncio.wait_for(running.wait(), 60)
 
     state, _ = await read_line(lane.connection, "endless")
     assert state.lone_runs == {}
@@ -221,7 +221,7 @@ async def test_a_message_over_which_our_own_code_stumbles_is_buried_in_the_end(
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
 
     async with lane.running(wiring):
-        await until(lambda: is_done(lane, "failing"), within=60)
+        await until(lambda: is_done(lane, "failing"), within=120)
 
     (letter, _), *_ = await lane.messages("DEAD")
     assert letter[names.DEAD_REASON] == "unjudged"

@@ -15,7 +15,7 @@ from tests.local.google.clients import TOKEN, Clients
 from tests.local.google.scenes import ATTESTOR, DIGEST, KEY_ID, NOTE, PROJECT, VERSION, Signer, make_note
 from workers.local.google import GoogleServices
 
-pytestmark = [pytest.mark.gcloud, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.gcloud, pytest.mark.timeout(600)]
 
 IMAGE = f"europe-docker.pkg.dev/demo/apps/shop@{DIGEST}"
 KEY_FLAGS = (
