@@ -36,9 +36,12 @@ async def test_a_ticket_shows_one_run_once(caller: Caller, echo: None) -> None:
 
     told = await caller.ask("GET", f"/progress/{run}?ticket={given.json['ticket']}")
     again = await caller.ask("GET", f"/progress/{run}?ticket={given.json['ticket']}")
+    plain = await caller.ask("GET", f"/progress/{run}", headers={"authorization": f"Bearer {KEY}"})
     elsewhere = (await ticket(caller, run)).json["ticket"]
 
     assert (told.status, "event: completed" in told.text) == (200, True)
+    assert told.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-origin" not in plain.headers
     assert again.status == 401
     assert (await caller.ask("GET", f"/progress/{other}?ticket={elsewhere}")).status == 401
     assert (await caller.ask("GET", f"/runs?ticket={elsewhere}")).status in {400, 401}
@@ -89,6 +92,18 @@ async def test_a_ticket_is_for_who_may_see_the_run(caller: Caller, echo: None) -
     assert (await caller.ask("POST", "/tickets", b"x" * 5000, headers)).status == 413
     for wrong in ("", "slt_" + "x" * 43, "slk_x", "%00"):
         assert (await caller.ask("GET", f"/progress/{run}?ticket={wrong}")).status == 401
+
+
+async def test_a_ticket_that_cannot_be_looked_up_is_good_later(caller: Caller, lane: Lane, echo: None) -> None:
+    """When the ledger is away nobody is told to say who it is: the same ticket is shown again."""
+    run = await opened(caller)
+    headers = {"authorization": f"Bearer {KEY}"}
+    await caller.ask("GET", f"/progress/{run}", headers=headers)
+    given = (await ticket(caller, run)).json["ticket"]
+    await lane.connection.client.jetstream().delete_stream(LEDGER)
+    answer = await caller.ask("GET", f"/progress/{run}?ticket={given}")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert (await ticket(caller, run)).status == 503
 
 
 async def test_no_ticket_is_written_down(caller: Caller, echo: None, caplog: pytest.LogCaptureFixture) -> None:

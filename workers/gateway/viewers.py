@@ -28,6 +28,8 @@ from workers.gateway.runs import RunsDoor
 from workers.gateway.tokens import Bearer
 
 PATH = "/tickets"
+TICKET = "ticket"
+"""The parameter of the query."""
 LIFETIME = timedelta(seconds=60)
 _TICKET = re.compile(r"slt_[A-Za-z0-9_-]{43}")
 _USED = b"used"
@@ -59,7 +61,7 @@ class Viewers:
         principal = None
         if self.sessions is not None:
             principal = await self.sessions.principal(request)
-        if principal is None and "ticket" in request.query_params:
+        if principal is None and TICKET in request.query_params:
             principal = await self._by_ticket(request)
         if principal is None:
             return await self._bearer(request)
@@ -67,18 +69,27 @@ class Viewers:
         return Bearer(principal, NO_CLAIMS)
 
     async def _by_ticket(self, request: Request) -> Principal:
-        """Use a ticket up. Raises Problem (401), and Unavailable when the bus is away: nothing is told then."""
-        ticket = request.query_params["ticket"]
+        """Return whose ticket it is, and use it up. Raises Problem: 401, and 503 when the bus is away."""
+        try:
+            principal = await self._redeemed(request.query_params[TICKET], request.path_params.get("run"))
+        except SealaneError as error:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS) from None
+        if principal is None:
+            sentence = "this ticket was used, is too old, or is for another run: POST /tickets gives a new one"
+            raise unauthenticated(sentence)
+        return principal
+
+    async def _redeemed(self, ticket: str, run: str | None) -> Principal | None:
+        if not _TICKET.fullmatch(ticket):
+            return None
         key = _key(ticket)
-        row = await self._ledger.look(key) if _TICKET.fullmatch(ticket) else None
-        if row is not None and row.value is not None and row.value != _USED:
-            said = json.loads(row.value)
-            principal = self._principals.get(said["principal"])
-            is_here = principal is not None and said["run"] == request.path_params.get("run")
-            # Whoever writes first has it; a ticket that was shown at the wrong place is used up as well.
-            if await self._ledger.replace(key, _USED, row.revision, ttl=LIFETIME) and is_here and principal:
-                return principal
-        raise unauthenticated("this ticket was used, is too old, or is for another run: POST /tickets gives a new one")
+        row = await self._ledger.look(key)
+        if row.value is None or row.value == _USED:
+            return None
+        said = json.loads(row.value)
+        # Whoever writes first has it; a ticket that was shown at the wrong place is used up as well.
+        is_first = await self._ledger.replace(key, _USED, row.revision, ttl=LIFETIME) is not None
+        return self._principals.get(said["principal"]) if is_first and said["run"] == run else None
 
 
 class TicketsDoor:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,11 +10,21 @@ from typing import Any
 
 import aiohttp
 import pytest
+from starlette.requests import Request
 
-from tests.bus.lane import Lane, until
+from tests.bus.lane import Lane, lane_on, until
 from tests.gateway.conftest import KEY, SLOW_KEY, Answer, Caller, open_door
+from workers.bus.doors.fanout import Fanout
+from workers.bus.doors.index import Index
+from workers.bus.topology.streams import PROGRESS
 from workers.gateway.callers import hash_of
-from workers.gateway.principals import Policy
+from workers.gateway.live.listing import ListDoor
+from workers.gateway.live.quota import StreamQuota
+from workers.gateway.live.tale import Told
+from workers.gateway.metrics import DoorMetrics
+from workers.gateway.principals import Policy, Principal, Sight
+from workers.gateway.tokens import Bearer
+from workers.local.nats import NatsServer
 from workers.retention import Retention
 
 SEER_KEY = "slk_seer00000000000000000000000000000000000"
@@ -182,6 +192,43 @@ async def test_a_list_can_be_followed(lane: Lane, caller: Caller, tmp_path: Path
         await rows(other, "?state=done", most=2)
         async with listening(other, **{"last-event-id": "2"}) as got:
             await until(lambda: got == [("b", "done")], what="what changed")
+
+
+async def test_a_list_whose_stream_began_anew_is_told_anew(tmp_path: Path) -> None:
+    """Whoever follows it misses no row, though the sequences are lower than those that it had."""
+    async with NatsServer(tmp_path) as server, lane_on(server.url) as lane:
+        await lane.provision()
+        fan = Fanout(lane.connection)
+        index = Index(lane.connection, fan, lambda _: ("echo",))
+        fan.start()
+        index.start()
+        for run in ("a", "b", "c", "d"):
+            await say(lane, run)
+        await until(lambda: index.position == 4, what="all rows")
+        runs = ListDoor(index, _nobody, StreamQuota(DoorMetrics()))
+        changes = runs.changes(Principal(name="x", api_keys=(hash_of("x"),), may_publish=(), may_see=(Sight(),)))
+        assert [await _run_of(changes) for _ in range(4)] == ["a", "b", "c", "d"]
+
+        stream = lane.connection.client.jetstream()
+        await stream.delete_stream(PROGRESS)
+        await lane.provision()
+        await say(lane, "e")
+        await say(lane, "f")
+        await server.restart()
+        assert {await _run_of(changes) for _ in range(2)} == {"e", "f"}
+        await changes.aclose()
+        await index.close()
+        await fan.close()
+
+
+async def _nobody(_: Request) -> Bearer:
+    raise AssertionError("nobody asks")
+
+
+async def _run_of(changes: AsyncGenerator[Told, None]) -> str:
+    while (told := await anext(changes)).kind == "heartbeat":
+        pass
+    return str(json.loads(told.data)["run"])
 
 
 async def test_a_run_that_goes_on_after_its_end_is_merged_as_a_whole(lane: Lane, caller: Caller) -> None:

@@ -13,7 +13,9 @@ import pytest
 from schemas.progress import EventRef, ProgressMessage
 from tests.bus.lane import Lane, lane_on, until
 from workers.bus.doors import fanout
-from workers.bus.doors.fanout import Fanout
+from workers.bus.doors.fanout import Bounds, Fanout
+from workers.bus.transport.connection import Connection
+from workers.bus.transport.jetstream import ApiError
 from workers.gateway.live.tale import Place, Tale, Told
 from workers.local.nats import NatsServer
 
@@ -161,6 +163,24 @@ async def following(told: Tale) -> AsyncIterator[list[Told]]:
     task = asyncio.create_task(listen())
     yield got
     task.cancel()
+
+
+async def test_a_server_that_cannot_say_what_it_holds_is_waited_for(
+    lane: Lane, fan: Fanout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it refuses while a leader is looked for: the follower is told, and then all there is."""
+    answers = [ApiError("$JS.API.STREAM.INFO.PROGRESS", 10008, "JetStream system temporarily unavailable")]
+
+    async def refused_once(connection: Connection) -> Bounds:
+        if answers:
+            raise answers.pop()
+        return await fanout.bounds(connection)
+
+    monkeypatch.setattr("workers.gateway.live.tale.bounds", refused_once)
+    await store(lane, [said(0), result(1)])
+    told = await heard(tale(lane, fan))
+    assert [one.kind for one in told] == ["waiting", "progress", "progress", "completed"]
+    assert "temporarily unavailable" in told[0].data.decode()
 
 
 async def test_a_server_that_is_away_is_told_and_lost_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tests.bus.lane import Lane
 from tests.gateway.conftest import KEY, SLOW_KEY
 from tests.gateway.rpc.conftest import Open, bearing, details, event, open_doors
+from workers.bus.rooms import all_wirings
+from workers.bus.topology.streams import LEDGER
 from workers.gateway.principals import Policy
 
 Status = grpc.StatusCode
@@ -32,6 +34,18 @@ async def test_health_is_watched_to_the_end(lane: Lane, tmp_path: Path, policy: 
         assert (await watching.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
         watching.cancel()
         await stopping
+
+
+async def test_health_is_that_of_what_is_needed(lane: Lane, doors: Open) -> None:
+    """A door that cannot remember serves nothing, over gRPC as over HTTP, and serves again when it can."""
+    stub = health_pb2_grpc.HealthStub(doors.rpc.channel)
+    watching = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICES[0]), timeout=100)
+    assert (await watching.read()).status == health_pb2.HealthCheckResponse.SERVING
+    await lane.connection.client.jetstream().delete_stream(LEDGER)
+    assert (await watching.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    await lane.provision(*all_wirings().values())
+    assert (await watching.read()).status == health_pb2.HealthCheckResponse.SERVING
+    watching.cancel()
 
 
 @pytest.mark.parametrize("reflection", [True, False])

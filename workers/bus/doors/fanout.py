@@ -19,7 +19,7 @@ from workers.bus.topology.streams import PROGRESS
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.jetstream import JetStreamApi
 from workers.bus.transport.stored import Stored, read_page
-from workers.failures import Unavailable
+from workers.failures import SealaneError, Unavailable
 
 log = logging.getLogger(__name__)
 _AGAIN = 1.0
@@ -156,7 +156,7 @@ class Fanout:
         while True:
             try:
                 self.position = await last_sequence(self._connection, PROGRESS)
-            except Unavailable as error:
+            except SealaneError as error:
                 log.info("runs are not followed yet: %s", error)
                 await asyncio.sleep(_AGAIN)
             else:

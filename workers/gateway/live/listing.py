@@ -76,6 +76,9 @@ class Wanted(BaseModel):
             yield lambda row: row.at <= until
 
 
+ALL = Wanted()
+
+
 def _matching(name: str, pattern: str) -> Callable[[Row], bool]:
     get, fits = attrgetter(name), matching(pattern)
     return lambda row: get(row) is not None and fits(get(row))
@@ -101,7 +104,7 @@ class ListDoor:
             held.enter_context(self._quota.place(principal))
         except Problem as problem:
             return problem.response()
-        return EventStream(self._changes(principal, wanted, after), held)
+        return EventStream(self.changes(principal, wanted, after), held)
 
     def _page(self, request: Request, principal: Principal, wanted: Wanted) -> Response:
         rows = self.rows(principal, wanted)
@@ -132,19 +135,21 @@ class ListDoor:
         """Return a page of what a principal may see."""
         return list(islice(self._seen(principal, wanted, self._index.newest(before=wanted.before)), wanted.limit))
 
-    async def _changes(self, principal: Principal, wanted: Wanted, after: int | None) -> AsyncGenerator[Told, None]:
-        """Yield a page of rows, or those that changed after a sequence, and then each row that changes."""
-        index = self._index
-        position = after
-        if position is None or position > index.position:
-            rows = list(islice(self._seen(principal, wanted, index.newest()), wanted.limit))[::-1]
-            for row in rows:
-                yield _told(row)
-            position = index.position
+    async def changes(
+        self, principal: Principal, wanted: Wanted = ALL, after: int | None = None
+    ) -> AsyncGenerator[Told, None]:
+        """Yield a page of rows, or those that changed after a sequence, and then each row that changes.
+
+        A page as well whenever the position is beyond the end: the stream began anew.
+        """
+        index, position = self._index, after
         while not index.closed:
-            changed = index.since(position)
+            if position is None or position > index.position:
+                rows = list(islice(self._seen(principal, wanted, index.newest()), wanted.limit))[::-1]
+            else:
+                rows = list(self._seen(principal, wanted, iter(index.since(position))))
             position = index.position
-            for row in self._seen(principal, wanted, iter(changed)):
+            for row in rows:
                 yield _told(row)
             if not await index.wait(position, HEARTBEAT):
                 yield Told("heartbeat")

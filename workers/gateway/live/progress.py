@@ -28,6 +28,7 @@ from workers.gateway.principals import Principal
 from workers.gateway.problems import Problem, shown
 from workers.gateway.runs import RUN, RunsDoor, unknown
 from workers.gateway.tokens import Bearer
+from workers.gateway.viewers import TICKET
 
 PLACE_PATTERN = rf"^([0-9]{{1,18}})({COMPLETED})?$"
 _PLACE = re.compile(PLACE_PATTERN.strip("^$"))
@@ -69,7 +70,11 @@ class LiveDoor:
 
     async def get(self, request: Request) -> Response:
         """Answer GET /progress/{run}."""
-        return await self._told(request, str(request.path_params["run"]))
+        answer = await self._told(request, str(request.path_params["run"]))
+        if TICKET in request.query_params:
+            # The page may be at any address: whoever shows a ticket was given it, and no cookie comes with it there.
+            answer.headers["access-control-allow-origin"] = "*"
+        return answer
 
     async def get_event(self, request: Request) -> Response:
         """Answer GET /events/{id}: the run that an event opened, by the id that whoever brought it gave it.

@@ -12,7 +12,7 @@ from workers.bus.doors.fanout import Bounds, Fanout, Said, Watch, bounds, said_o
 from workers.bus.doors.records import run_record
 from workers.bus.doors.runs import Consumers, Run
 from workers.bus.transport.connection import Connection
-from workers.failures import Unavailable
+from workers.failures import SealaneError
 
 log = logging.getLogger(__name__)
 HEARTBEAT = 15.0
@@ -90,7 +90,7 @@ class Tale:
                     if self._run.complete:
                         yield self._completed()
                         return
-                except Unavailable as error:
+                except SealaneError as error:
                     if not away:
                         yield Told("waiting", data=_json(message=str(error)))
                     away = True

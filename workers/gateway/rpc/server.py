@@ -13,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from workers.bus.transport.connection import Connection
 from workers.failures import Invalid
 from workers.gateway.events import PATIENCE
+from workers.gateway.health import Readiness
 from workers.gateway.pb.sealane.v1 import events_pb2, progress_pb2, runs_pb2
 from workers.gateway.protocol import HEAD_SECONDS, MOST_CONNECTIONS
 from workers.gateway.rpc.calls import Calls
@@ -60,7 +61,7 @@ class RpcDoor:
         stuck: float = STUCK,
         most: int = MOST_CONNECTIONS,
     ) -> None:
-        self._connection = connection
+        self._readiness = Readiness(connection)
         self._door = door
         self._certificates = certificates
         self._reflection = reflection
@@ -140,7 +141,7 @@ class RpcDoor:
             await self._say()
 
     async def _say(self) -> None:
-        alive = await self._connection.alive() is not None
-        status = health_pb2.HealthCheckResponse.SERVING if alive else health_pb2.HealthCheckResponse.NOT_SERVING
+        ready = await self._readiness.ready()
+        status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", *_SERVICES):
             await self._health.set(name, status)
