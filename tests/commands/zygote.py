@@ -97,6 +97,7 @@ def _attend(asker: socket.socket, streams: list[int]) -> None:
     command = [sys.executable, "-m", call["module"], *call["arguments"]]
     if _steering(os.environ) != _steering(call["environment"]):
         os.execve(sys.executable, command, call["environment"])  # noqa: S606 - as it was asked for
+    sys.orig_argv = command
     _call_oneself(command)
     os.environ.clear()
     os.environ.update(call["environment"])
@@ -122,14 +123,16 @@ def _call_oneself(command: list[str]) -> None:
 
 def _open_streams(*, unbuffered: bool) -> None:
     """Open the standard streams as an interpreter does when it starts."""
-    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - a descriptor
-    for number, name, errors in ((1, "stdout", "strict"), (2, "stderr", "backslashreplace")):
+    ours = sys.stdin
+    sys.stdin = open(0, encoding=ours.encoding, errors=ours.errors, closefd=False)  # noqa: SIM115 - a descriptor
+    for number, name in ((1, "stdout"), (2, "stderr")):
         raw = open(number, "wb", buffering=0 if unbuffered else -1, closefd=False)  # noqa: SIM115 - as above
+        ours = getattr(sys, name)
         stream = io.TextIOWrapper(
             raw,
-            encoding="utf-8",
-            errors=errors,
-            line_buffering=os.isatty(number) or number == 2,
+            encoding=ours.encoding,
+            errors=ours.errors,
+            line_buffering=not unbuffered and (number == 2 or os.isatty(number)),
             write_through=unbuffered,
         )
         setattr(sys, name, stream)
@@ -165,6 +168,8 @@ def _run(module: str, arguments: list[str]) -> None:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
+        sys.excepthook(*sys.exc_info())
+        sys.stdout.flush()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.raise_signal(signal.SIGINT)
     except BaseException:  # noqa: BLE001 - the last place that can tell it
