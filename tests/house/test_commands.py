@@ -46,22 +46,46 @@ def test_help_shows_what_it_does_and_an_example(path: tuple[str, ...], command: 
     assert f"sealane {' '.join(path)}" in command.epilog
 
 
-def test_help_loads_no_client() -> None:
-    """Asking for help, or starting a worker, pays neither for clouds nor for tables."""
-    heavy = "{'nats', 'google', 'grpc', 'rich', 'starlette', 'faststream', 'cryptography', 'pydantic'}"
-    code = f"import sys, workers.__main__; print(sorted({heavy} & set(sys.modules)))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert loaded.stdout.strip() == "[]"
+_CLOUDS = {"google.api_core", "google.cloud", "grafeas", "requests"}
+_PAGES = {"jinja2", "authlib", "rich", "faststream"}
+_SERVERS = {"starlette", "uvicorn", "grpc"}
+_CRYPTOGRAPHY = {"cryptography.x509", "jwt", "pysequoia"}
 
 
-def test_starting_a_worker_loads_no_cloud() -> None:
-    """A worker's start imports its handler and the bus; clients of clouds come with the first message."""
-    heavy = "{'google.cloud', 'grpc', 'rich', 'starlette', 'faststream', 'uvicorn'}"
-    code = (
-        "import sys, workers.__main__, workers.app.running; from workers.bus.rooms import wiring;"
-        f"wiring('echo'); print(sorted({heavy} & set(sys.modules)))"
-    )
+@pytest.mark.parametrize(
+    ("start", "heavy"),
+    [
+        pytest.param(
+            "",
+            _CLOUDS | _PAGES | _SERVERS | {"nats", "aiohttp", "cryptography", "pydantic", "google"},
+            id="help",
+        ),
+        pytest.param(
+            "import workers.app.shell",
+            _CLOUDS | _PAGES | _SERVERS | {"nats", "aiohttp", "cryptography", "google"},
+            id="local env",
+        ),
+        pytest.param(
+            "import workers.app.connecting",
+            _CLOUDS | _PAGES | _SERVERS | {"aiohttp", "cryptography", "google"},
+            id="whatever asks the bus",
+        ),
+        pytest.param(
+            "import workers.app.running; from workers.bus.rooms import all_wirings; all_wirings()",
+            _CLOUDS | _PAGES | _SERVERS | _CRYPTOGRAPHY | {"aiohttp", "dulwich"},
+            id="worker",
+        ),
+        pytest.param(
+            "import workers.app.door",
+            _CLOUDS | _PAGES | _CRYPTOGRAPHY | {"aiohttp", "cryptography", "dulwich"},
+            id="gateway",
+        ),
+        pytest.param("import workers.app.world", _CLOUDS | _PAGES | _CRYPTOGRAPHY, id="up"),
+    ],
+)
+def test_start_loads_nothing_that_only_some_need(start: str, heavy: set[str]) -> None:
+    """What only a request, a message or another command needs is imported when it comes."""
+    code = f"import sys, workers.__main__; {start or 'pass'}; print(sorted({heavy} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert loaded.stdout.strip() == "[]"

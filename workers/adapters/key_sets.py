@@ -1,7 +1,5 @@
 """Fetches the public key set of an issuer over HTTP (RFC 7517), for the door."""
 
-import aiohttp
-
 from workers.failures import Unavailable
 
 _SECONDS = 5.0
@@ -10,6 +8,8 @@ _MOST = 256 * 1024
 
 async def fetch_key_set(url: str) -> bytes:
     """Return what is at a URL, which must be there itself: redirects are not followed. Raises Unavailable."""
+    import aiohttp  # noqa: PLC0415 - where nobody is known by a token of an issuer it is never loaded
+
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
     try:
         async with (

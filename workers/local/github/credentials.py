@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-import jwt
-
 from workers.local.github.directory import Directory
 from workers.local.github.errors import GithubError, bad_credentials
 from workers.local.github.records import Account, App, Installation, Repository
@@ -105,6 +103,8 @@ class Credentials:
             "permissions": dict(permissions),
             "repositories": None if repositories is None else [repository.id for repository in repositories],
         }
+        import jwt  # noqa: PLC0415 - many a world never sees a token
+
         encoded = jwt.encode(claims, self._key, algorithm=_ALGORITHM)
         return f"ghs_{app.id if app else 0}_{encoded}", now + TOKEN_LIFETIME
 
@@ -115,6 +115,8 @@ class Credentials:
         self._database.execute("DELETE FROM revoked WHERE expires_at < ?", (int(self._clock()),))
 
     def _installation(self, credential: str) -> Caller:
+        import jwt  # noqa: PLC0415 - as above
+
         encoded = credential.removeprefix("ghs_").partition("_")[2]
         try:
             claims = jwt.decode(
@@ -134,6 +136,8 @@ class Credentials:
 
     def _assert_app(self, credential: str) -> App:
         """Verify an App's JWT in GitHub's order: who says it, its signature, its times."""
+        import jwt  # noqa: PLC0415 - as above
+
         app = self._directory.app()
         try:
             issuer = _claims(credential).get("iss")
@@ -175,5 +179,7 @@ def _is_time(value: object) -> TypeGuard[float]:
 
 def _claims(credential: str) -> dict[str, Any]:
     """Return the claims of a JWT before it is verified, to learn whose key it is to be verified with."""
+    import jwt  # noqa: PLC0415 - as above
+
     claims: dict[str, Any] = jwt.decode(credential, options={"verify_signature": False})
     return claims

@@ -8,10 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from jwt.algorithms import RSAAlgorithm
 
 ALGORITHM = "RS256"
 _BITS = 2048
@@ -63,6 +61,8 @@ class IssuerKeys:
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """Return a token with these claims, signed by the newest key."""
+        import jwt  # noqa: PLC0415 - many a world never signs a token
+
         key_id = self.key_ids[-1]
         return jwt.encode(dict(claims), self._keys[key_id], algorithm=ALGORITHM, headers={"kid": key_id})
 
@@ -72,6 +72,8 @@ class IssuerKeys:
 
 
 def _public(key_id: str, key: rsa.RSAPrivateKey) -> dict[str, Any]:
+    from jwt.algorithms import RSAAlgorithm  # noqa: PLC0415 - as above
+
     described: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(key.public_key()))
     return described | {"kid": key_id, "use": "sig", "alg": ALGORITHM}
 
