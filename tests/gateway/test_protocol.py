@@ -6,15 +6,13 @@ import logging
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.gateway.conftest import KEY, Caller
 from workers.gateway import protocol
-from workers.gateway.metrics import DoorMetrics
-from workers.gateway.problems import MEDIA_TYPE, Problem
+from workers.gateway.problems import MEDIA_TYPE
 
 _HEAD = b"POST /events HTTP/1.1\r\nhost: x\r\n"
 
@@ -228,20 +226,3 @@ async def test_a_flood_of_what_is_no_http_is_one_line_in_the_log(
 
     lines = [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG]
     assert [line for line in lines if "no request (400)" in line or "Invalid HTTP" in line] == lines[:1]
-
-
-def test_lines_about_what_was_refused_are_folded(caplog: pytest.LogCaptureFixture) -> None:
-    """The first is said at once, those of the next minute together; each is counted by its status."""
-    metrics = DoorMetrics()
-    times = (0.0, 1.0, 59.0, 61.0, 62.0, 200.0)
-    unread = protocol.Unread(metrics, clock=iter(times).__next__)
-    with caplog.at_level(logging.INFO):
-        for _ in times:
-            unread.note(Problem(HTTPStatus.BAD_REQUEST, "this is nothing"))
-
-    assert [record.getMessage().partition("nothing")[2] for record in caplog.records] == [
-        "",
-        ", and 2 more since this was last said",
-        ", and 1 more since this was last said",
-    ]
-    assert metrics.unread == {"400": 6}

@@ -12,6 +12,7 @@ Law of this room: one file per concern. It knows the bus, never a cloud or a wor
     principals, explanation      who may publish and see what: policy as data, and in words
     patterns, wrong_policy       its patterns; its mistakes, in words
     limits                       how much, and what a token is used for: known to all replicas together
+    sparing                      the log, where anybody may cause its lines
     callers, tokens, keysets     who calls: API keys, signed tokens, the keys of their issuers
     certificates                 who calls over gRPC: client certificates
     viewers                      who follows runs: also by a session of the console, or by a ticket

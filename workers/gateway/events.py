@@ -36,12 +36,16 @@ from workers.gateway.principals import Grant, Policy, Principal
 from workers.gateway.problems import Problem, forbidden, shown
 from workers.gateway.reading import BATCH_CONTENT_TYPE, Brought, Delivery, body_of, events_of, media_type
 from workers.gateway.recent import Recent
+from workers.gateway.sparing import Sparing
 from workers.gateway.tokens import Bearer, Tokens, told
 from workers.terminal import safe
 
 log = logging.getLogger(__name__)
 AT_ONCE = 128
 """Requests that are worked on at a time: what they hold in memory is bounded so."""
+STRANGER = "nobody we know"
+MOST_LINES = 60
+"""Lines a minute about strangers who were denied: they may come as fast as they like, and bring claims of any kind."""
 PATIENCE = 8.0
 """Seconds that a caller waits for the bus before it is asked to come again."""
 _NO_STORE = {"cache-control": "no-store"}
@@ -75,18 +79,16 @@ class EventsDoor:
         self.recent = Recent(connection)
         """What was let in here lately."""
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._of_strangers = Sparing(log, MOST_LINES)
 
     async def post(self, request: Request) -> Response:
         """Answer POST /events."""
-        if not await self._has_place():
-            return _crowded().response()
         try:
-            bearer = await self.caller(request)
-            receipts = await self.bring(bearer, partial(self._read, request))
+            async with self.place():
+                bearer = await self.caller(request)
+                receipts = await self.bring(bearer, partial(self._read, request))
         except Problem as problem:
             return problem.response()
-        finally:
-            self._places.release()
         answer = receipts if media_type(request) == BATCH_CONTENT_TYPE else receipts[0]
         return Response(to_json(answer), HTTPStatus.ACCEPTED, _NO_STORE, "application/json")
 
@@ -98,21 +100,22 @@ class EventsDoor:
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         """Hold one of the places for requests that are worked on. Raises Problem (503) when there is none for long."""
-        if not await self._has_place():
-            raise _crowded()
+        if self._places.locked():
+            await self._wait_for_place()
+        else:
+            await self._places.acquire()
         try:
             yield
         finally:
             self._places.release()
 
-    async def _has_place(self) -> bool:
-        if not self._places.locked():
-            return await self._places.acquire()
+    async def _wait_for_place(self) -> None:
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                return await self._places.acquire()
+                await self._places.acquire()
         except TimeoutError:
-            return False
+            busy = "too much is brought at once: send it again in a moment"
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, busy, after=_BUSY_SECONDS) from None
 
     async def describe(self, request: Request) -> Response:
         """Answer GET /openapi.json: to each principal what it may bring."""
@@ -133,7 +136,7 @@ class EventsDoor:
         try:
             return await self._callers.caller(authorization, certificate)
         except Problem as problem:
-            self._tell(problem, "nobody we know")
+            self._tell(problem, STRANGER)
             raise
 
     async def _read(self, request: Request) -> Delivery:
@@ -224,13 +227,9 @@ class EventsDoor:
             return
         wrong = next((str(problem.members[name]) for name in _WRONG if name in problem.members), "token")
         self._metrics.denials[wrong] += 1
+        say = self._of_strangers.warn if who == STRANGER else log.warning
         claims = safe(json.dumps(dict(problem.evidence)))
-        log.warning("denied (%d) to %s: %s; claims %s", problem.status, who, safe(problem.detail), claims)
-
-
-def _crowded() -> Problem:
-    busy = "too much is brought at once: send it again in a moment"
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, busy, after=_BUSY_SECONDS)
+        say("denied (%d) to %s: %s; claims %s", problem.status, who, safe(problem.detail), claims)
 
 
 def _grants(principal: Principal, event_type: str, place: Mapping[str, Any]) -> list[Grant]:

@@ -8,8 +8,6 @@ in the log once a minute: anybody may send such things as fast as a line takes t
 import asyncio
 import logging
 import resource
-import time
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -19,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from workers.gateway.heads import fault_of
 from workers.gateway.metrics import DoorMetrics
 from workers.gateway.problems import Problem
+from workers.gateway.sparing import Sparing
 
 log = logging.getLogger(__name__)
 MOST_HEADERS = 32 * 1024
@@ -31,30 +30,20 @@ WHOLE = "sealane.whole"
 """Where in an ASGI scope it stands that the whole request is here."""
 MOST_GATHERED = 64 * 1024
 """Bytes that wait for the end of a turn of the loop."""
-SAY_AGAIN = 60.0
-"""Seconds between two lines in the log about what was refused unread."""
 _CROWDED_SECONDS = 1.0
 
 
 class Unread:
-    """Counts what was refused before it was a request. `clock` is monotonic, in seconds."""
+    """Counts what was refused before it was a request, and says it once a minute."""
 
-    def __init__(self, metrics: DoorMetrics, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, metrics: DoorMetrics) -> None:
         self._metrics = metrics
-        self._clock = clock
-        self._unsaid = 0
-        self._said_at = float("-inf")
+        self._sparing = Sparing(log, 1)
 
     def note(self, problem: Problem) -> None:
-        """Count one, and say so unless that was done a moment ago: then the next line says how many there were."""
+        """Count one."""
         self._metrics.unread[str(problem.status.value)] += 1
-        now = self._clock()
-        if now - self._said_at < SAY_AGAIN:
-            self._unsaid += 1
-            return
-        before = f", and {self._unsaid} more since this was last said" if self._unsaid else ""
-        log.info("a connection brought no request (%d): %s%s", problem.status, problem, before)
-        self._unsaid, self._said_at = 0, now
+        self._sparing.warn("a connection brought no request (%d): %s", problem.status, problem)
 
 
 class _Gathered:

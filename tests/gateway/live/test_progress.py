@@ -134,3 +134,26 @@ async def test_a_run_is_followed_by_the_id_of_its_event(caller: Caller, echo: No
     assert await by_id(run) == events
     headers = {"authorization": f"Bearer {SLOW_KEY}"}
     assert (await caller.ask("GET", f"/events/{event_id}", headers=headers)).status == 404
+
+
+async def test_a_log_of_ten_megabytes_is_told_once_and_as_it_is(caller: Caller, lane: Lane) -> None:
+    """Whatever its lines hold: escapes of a terminal, turned letters, ends of lines; others are served meanwhile."""
+    run = (await caller.echo("p-7")).json["run"]
+    line = "\x1b[31mred\x1b[0m \u202etxt.exe\r\n\ndata: {}\nid: 9\u2028" + "x" * 50_000
+    said = {"kind": "log", "worker": "echo", "run": run, "attempt": 1, "at": "2026-11-02T09:30:00Z", "message": line}
+    event = {"type": "echo.requested", "source": "/ci", "id": "p-7", "stream": "EVENTS", "sequence": 1}
+    count = 210
+    await lane.publisher.publish(
+        f"progress.echo.{run}", json.dumps(said | {"kind": "started", "n": 0, "message": None, "event": event}).encode()
+    )
+    for number in range(1, count):
+        body = json.dumps(said | {"n": number, "event": event}).encode()
+        await lane.publisher.publish(f"progress.echo.{run}", body)
+    following = asyncio.create_task(follow(caller, run, most=count))
+    assert (await caller.echo("meanwhile")).status == 202
+    events = await following
+
+    assert [one["id"] for one in events] == [str(number) for number in range(1, count + 1)]
+    told = [json.loads(one["data"])["message"] for one in events[1:]]
+    assert told == [line] * (count - 1)
+    assert sum(map(len, told)) > 10_000_000

@@ -10,12 +10,13 @@ from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from tests.bus.lane import Lane
+from tests.bus.lane import Lane, until
 from tests.gateway.conftest import KEY, SLOW_KEY
 from tests.gateway.rpc.conftest import Open, bearing, details, event, open_doors
 from workers.bus.rooms import all_wirings
 from workers.bus.topology.streams import LEDGER
 from workers.gateway.principals import Policy
+from workers.gateway.rpc.health import Health
 
 Status = grpc.StatusCode
 SERVICES = ("sealane.v1.Events", "sealane.v1.Progress", "sealane.v1.Runs")
@@ -23,7 +24,7 @@ SERVICES = ("sealane.v1.Events", "sealane.v1.Progress", "sealane.v1.Runs")
 
 async def test_health_is_watched_to_the_end(lane: Lane, tmp_path: Path, policy: Policy) -> None:
     """Each service says that it serves; whoever watches hears that it ends, before the connection does."""
-    async with open_doors(lane, tmp_path, policy) as doors:
+    async with open_doors(lane, tmp_path, policy, grace=600.0) as doors:
         stub = health_pb2_grpc.HealthStub(doors.rpc.channel)
         for name in ("", *SERVICES):
             answer = await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=60)
@@ -32,8 +33,49 @@ async def test_health_is_watched_to_the_end(lane: Lane, tmp_path: Path, policy: 
         assert (await watching.read()).status == health_pb2.HealthCheckResponse.SERVING
         stopping = asyncio.create_task(doors.rpc_door.stop())
         assert (await watching.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        watching.cancel()
+        assert await watching.read() is grpc.aio.EOF
         await stopping
+
+
+async def test_watchers_that_read_nothing_hold_up_nobody() -> None:
+    """Anybody may watch, a few at a time; one that is stuck is let go, and others hear the news before that."""
+    health = Health(SERVICES, most=2, stuck=1.0)
+    stuck: Any = Watcher(reads=False)
+    reader: Any = Watcher(reads=True)
+    watching = [asyncio.create_task(health.watch(health_pb2.HealthCheckRequest(), one)) for one in (stuck, reader)]
+    await until(lambda: len(reader.heard) == 1)
+    with pytest.raises(Aborted, match="RESOURCE_EXHAUSTED"):
+        await health.watch(health_pb2.HealthCheckRequest(), reader)
+    health.say(serves=True)
+    await until(lambda: len(reader.heard) == 2)
+    with pytest.raises(Aborted, match="UNAVAILABLE"):
+        await watching[0]
+    health.end()
+    health.say(serves=True)
+    await watching[1]
+    assert [answer.status for answer in reader.heard] == [2, 1, 2]
+
+
+class Aborted(Exception):
+    """A call was ended with a status."""
+
+
+class Watcher:
+    """The other end of a watch, as gRPC gives it."""
+
+    def __init__(self, *, reads: bool) -> None:
+        self.heard: list[Any] = []
+        self._reads = reads
+
+    async def write(self, answer: Any) -> None:
+        """Take an answer, or never."""
+        if not self._reads:
+            await asyncio.Event().wait()
+        self.heard.append(answer)
+
+    async def abort(self, code: grpc.StatusCode, _: str) -> None:
+        """End the call."""
+        raise Aborted(code.name)
 
 
 async def test_health_is_that_of_what_is_needed(lane: Lane, doors: Open) -> None:

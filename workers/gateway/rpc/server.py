@@ -8,7 +8,6 @@ import contextlib
 from typing import Any
 
 import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from workers.bus.transport.connection import Connection
 from workers.failures import Invalid
@@ -16,6 +15,7 @@ from workers.gateway.events import PATIENCE
 from workers.gateway.health import Readiness
 from workers.gateway.pb.sealane.v1 import events_pb2, progress_pb2, runs_pb2
 from workers.gateway.protocol import HEAD_SECONDS, MOST_CONNECTIONS
+from workers.gateway.rpc import health
 from workers.gateway.rpc.calls import Calls
 from workers.gateway.rpc.certificates import Certificates
 from workers.gateway.rpc.listing import RunsService
@@ -71,7 +71,7 @@ class RpcDoor:
         self._publishing = EventsService(self._calls, door.events)
         self._telling = ProgressService(self._calls, door.live, stuck=stuck)
         self._listing = RunsService(self._calls, door.live.list)
-        self._health = health.aio.HealthServicer()
+        self._health = health.Health(_SERVICES)
         self._server: grpc.aio.Server | None = None
         self._watching: list[asyncio.Task[None]] = []
 
@@ -109,7 +109,7 @@ class RpcDoor:
         self._watching.clear()
         if self._server is None:
             return
-        await self._health.enter_graceful_shutdown()
+        self._health.end()
         # From now on no call comes in; the streams must end by themselves, or would use up the grace.
         stopping = asyncio.create_task(self._server.stop(self._grace), name="stop grpc")
         await self._door.live.close()
@@ -124,15 +124,14 @@ class RpcDoor:
         return list((limits | _KEEPALIVE | {"grpc.max_receive_message_length": self._door.events.largest}).items())
 
     def _serve(self, server: grpc.aio.Server) -> None:
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         # By hand, not as generated: what strangers send is not even read.
-        methods = (self._publishing.methods, self._telling.methods, self._listing.methods)
-        handlers = zip(_SERVICES, methods, strict=True)
+        methods = (self._publishing.methods, self._telling.methods, self._listing.methods, self._health.methods)
+        handlers = zip((*_SERVICES, health.SERVICE), methods, strict=True)
         server.add_generic_rpc_handlers(tuple(grpc.method_handlers_generic_handler(*known) for known in handlers))
         if self._reflection:
             from grpc_reflection.v1alpha import reflection  # noqa: PLC0415 - there in the local world alone
 
-            names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            names = (*_SERVICES, health.SERVICE, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
 
     async def _watch(self) -> None:
@@ -141,7 +140,4 @@ class RpcDoor:
             await self._say()
 
     async def _say(self) -> None:
-        ready = await self._readiness.ready()
-        status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
-        for name in ("", *_SERVICES):
-            await self._health.set(name, status)
+        self._health.say(serves=await self._readiness.ready())

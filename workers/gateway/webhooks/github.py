@@ -26,6 +26,7 @@ from workers.failures import Invalid, SealaneError, Unavailable
 from workers.gateway.metrics import PRINCIPAL, DoorMetrics
 from workers.gateway.problems import Problem
 from workers.gateway.reading import discard
+from workers.gateway.sparing import Sparing
 from workers.gateway.webhooks.arrival import SMALL, Arrivals
 from workers.gateway.webhooks.facts import Ignored, Pong, actor_of, fact_of, source_of
 from workers.gateway.webhooks.keyring import Keyring
@@ -37,6 +38,8 @@ KEPT = timedelta(days=90)
 """How long a signed body is known."""
 AT_ONCE = 128
 """Deliveries that are worked on at a time."""
+MOST_LINES = 60
+"""Lines a minute about deliveries that were refused: anybody may send some."""
 BUS_SECONDS, DISCONNECTED_SECONDS = 3.0, 1.0
 """How long the bus may take to store an event, and how long when we know that it is away: GitHub waits ten seconds."""
 _AFTER = 5.0
@@ -74,6 +77,7 @@ class GithubDoor:
         self._arrivals = Arrivals()
         self._large = asyncio.Lock()
         self._working = 0
+        self._refused = Sparing(log, MOST_LINES)
 
     async def post(self, request: Request) -> Response:
         """Answer POST /webhooks/github."""
@@ -85,7 +89,7 @@ class GithubDoor:
         except Problem as problem:
             if problem.status == HTTPStatus.UNAUTHORIZED:
                 self._metrics.denials["signature"] += 1
-            log.warning("delivery %s: %d, %s", _delivery_id(request) or "-", problem.status, problem.detail)
+            self._refused.warn("delivery %s: %d, %s", _delivery_id(request) or "-", problem.status, problem.detail)
             return problem.response()
         finally:
             self._working -= 1
