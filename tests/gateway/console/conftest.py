@@ -23,7 +23,7 @@ from workers.bus.transport.connection import connect
 from workers.console_settings import ConsoleSettings
 from workers.gateway.callers import hash_of
 from workers.gateway.console.kit import ConsoleKit
-from workers.gateway.console.signing_in import sign_in_link
+from workers.gateway.console.link import sign_in_link
 from workers.gateway.principals import Policy
 from workers.gateway.server import Door
 

@@ -17,8 +17,10 @@ async def test_a_line_is_stopped_and_resumed_by_name(people: People, lane: Lane)
 
     state, _ = await read_line(lane.connection, "echo")
     assert (state.state, state.by, state.reason) == ("stopped", ACTOR, "the registry <moves>")
-    assert "by alice: the registry &lt;moves&gt;" in done.text
-    assert "The line of echo is stopped" in (await person.get("/console")).text
+    assert "the registry &lt;moves&gt;" in done.text
+    assert "Stopped by alice, " in done.text
+    needs = (await person.get("/console")).text
+    assert "The line of echo is stopped by alice: the registry &lt;moves&gt;." in needs
 
     asked = await person.get("/console/workers/echo/resume")
     assert "the registry &lt;moves&gt;" in asked.text

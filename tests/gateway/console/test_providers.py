@@ -86,6 +86,24 @@ async def test_somebody_signs_in_with_openid_connect(person: Person, house: Hous
     assert ">alice<" in home.text
 
 
+async def test_over_tls_no_neighbour_can_set_the_cookies(
+    lane: Lane, tmp_path: Path, policy: Policy, provider: PeopleProvider
+) -> None:
+    """What is kept while one signs in has the prefix that browsers take from this very host alone, over TLS."""
+    corp = {"name": "corp", "issuer": "people", "client_id": CLIENT, "client_secret": "env://PATH"}
+    url = "https://console.example"
+    async with (
+        open_house(lane, tmp_path, policy, github=provider.endpoints, providers=[corp], url=url) as house,
+        aiohttp.ClientSession() as session,
+    ):
+        begun = await Person(house, session).get("/console/login/corp", follow=False, host="console.example")
+
+    name, _, rest = begun.headers["set-cookie"].partition("=")
+    assert name == "__Host-sealane-login"
+    assert {"HttpOnly", "Path=/", "SameSite=lax", "Secure"} <= set(rest.split("; "))
+    assert "Domain" not in rest
+
+
 async def test_somebody_signs_in_with_github(person: Person, provider: PeopleProvider) -> None:
     """GitHub has no ID tokens: the number of the account counts, whatever it is called."""
     provider.person = {"sub": "583231"}
@@ -198,10 +216,12 @@ async def test_a_proxy_vouches_for_each_request(
         async def come(path: str = "/console", **changed: Any) -> Seen:
             return await person.get(path, follow=False, x_goog_iap_jwt_assertion=asserted(provider, **changed))
 
-        assert ">ira<" in (await come()).text
+        home = (await come()).text
+        assert ">ira<" in home
+        assert ("sign out there" in home, "/console/logout" in home) == (True, False)
         assert (await come("/runs")).status == 200
         word = (await come("/console/workers/echo/stop")).csrf
-        assert (await come("/console")).csrf == word
+        assert (await come("/console/workers/rekey/stop")).csrf == word
         for changed, status in [
             ({"aud": "/projects/2/backend"}, 401),
             ({"exp": 1}, 401),

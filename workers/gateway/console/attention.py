@@ -4,8 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from workers.bus.doors.graveyard import newest_letters, with_replays
+from workers.bus.judgement.line import LineState, read_line
 from workers.bus.rooms import cards
 from workers.bus.topology.streams import DEAD
 from workers.bus.transport.connection import Connection
@@ -29,6 +31,7 @@ class Need:
     """What one finds there."""
     grave: bool = True
     """Whether work stands still."""
+    since: datetime | None = None
 
 
 class Attention:
@@ -44,6 +47,8 @@ class Attention:
         self._asked_at = float("-inf")
         self._health = Health(None, (), ())
         self._undecided = 0
+        self.stopped: dict[str, LineState] = {}
+        """The lines that were stopped when somebody last asked for the health."""
 
     @property
     def workers(self) -> tuple[str, ...]:
@@ -56,6 +61,7 @@ class Attention:
             if self._clock() - self._asked_at >= _FRESH:
                 self._health = await examine(self._connection)
                 self._undecided = await self._count_undecided()
+                self.stopped = await self._read_stopped()
                 self._asked_at = self._clock()
             return self._health
 
@@ -73,8 +79,9 @@ class Attention:
         found = []
         for worker in health.workers:
             place = f"/console/workers#{worker.name}"
-            if worker.stopped:
-                found.append(Need(f"The line of {worker.name} is {worker.stopped}.", place, "Resume it"))
+            if line := self.stopped.get(worker.name):
+                sentence = f"The line of {worker.name} is stopped by {line.by}: {line.reason}."
+                found.append(Need(sentence, place, "Resume it", since=line.since))
             elif worker.problem:
                 found.append(Need(f"{worker.name}: {worker.problem}.", place, "Look at it"))
             elif not worker.present and worker.lag:
@@ -90,6 +97,14 @@ class Attention:
             sentence = f"{self._undecided:,} dead letter{'' if one else 's'} wait{'s' if one else ''} for a decision."
             found.append(Need(sentence, "/console/dead", "Decide", grave=False))
         return found
+
+    async def _read_stopped(self) -> dict[str, LineState]:
+        names = [worker.name for worker in self._health.workers if worker.stopped]
+        try:
+            lines = {name: (await read_line(self._operator, name))[0] for name in names}
+        except SealaneError:
+            return self.stopped
+        return {name: line for name, line in lines.items() if line.state == "stopped"}
 
     async def _count_undecided(self) -> int:
         """Count the dead letters that nobody replayed; of very many, say only how many there are."""

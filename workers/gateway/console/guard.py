@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from workers.failures import Invalid, NotFound, SealaneError
+from workers.gateway.console.link import LOGIN
 from workers.gateway.console.rendering import HEADERS, page, problem_page
 from workers.gateway.console.sessions import Address, Session
 from workers.gateway.metrics import PRINCIPAL
@@ -16,7 +17,6 @@ from workers.gateway.problems import Problem
 
 log = logging.getLogger(__name__)
 HOME = "/console"
-LOGIN = "/console/login"
 Handler = Callable[[Request, Session], Awaitable[Response]]
 Who = Callable[[Request], Awaitable[Session | None]]
 READING = frozenset({"GET", "HEAD"})

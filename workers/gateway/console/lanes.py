@@ -40,7 +40,15 @@ class WorkerPages:
         health = await self._attention.health()
         rates = {worker.name: self._pace.per_minute(worker.name) for worker in health.workers}
         bars = {worker.name: self._pace.bars(worker.name) for worker in health.workers}
-        return page("workers.html", session, here="workers", health=health, rates=rates, bars=bars)
+        return page(
+            "workers.html",
+            session,
+            here="workers",
+            health=health,
+            stopped=self._attention.stopped,
+            rates=rates,
+            bars=bars,
+        )
 
     async def ask(self, request: Request, session: Session) -> Response:
         """Answer GET /console/workers/{worker}/{act}: ask before it is done."""

@@ -10,8 +10,9 @@ from starlette.responses import RedirectResponse, Response
 
 from workers.console_settings import Provider
 from workers.failures import Invalid
-from workers.gateway.console.guard import LOGIN, own_place
+from workers.gateway.console.guard import own_place
 from workers.gateway.console.kit import AskProviders
+from workers.gateway.console.link import LOGIN
 from workers.gateway.console.rendering import HEADERS
 from workers.gateway.console.seal import Seal
 from workers.gateway.console.sessions import Address
@@ -60,7 +61,7 @@ class ProvidersDoor:
             self._cookie(request),
             sealed,
             max_age=round(_LIFETIME.total_seconds()),
-            path=LOGIN,
+            path="/",
             secure=self._address.secure,
             httponly=True,
             samesite="lax",
@@ -89,7 +90,7 @@ class ProvidersDoor:
 
     def forget(self, request: Request, response: Response) -> None:
         """Let a response take away what was kept while somebody was signing in."""
-        response.delete_cookie(self._cookie(request), path=LOGIN)
+        response.delete_cookie(self._cookie(request), path="/", secure=self._address.secure, httponly=True)
 
     def _provider(self, request: Request) -> tuple[Provider, Issuer]:
         known = self._known.get(request.path_params["provider"])
@@ -101,7 +102,8 @@ class ProvidersDoor:
         return f"{self._address.origin(request)}{LOGIN}/{provider.name}/callback"
 
     def _cookie(self, request: Request) -> str:
-        return f"{self._address.cookie(request).removeprefix('__Host-')}-login"
+        # With the prefix of the session's, where it has one: no neighbour below the same domain can begin in its place.
+        return f"{self._address.cookie(request)}-login"
 
 
 def _issuer(provider: Provider, issuers: Mapping[str, Issuer]) -> Issuer:

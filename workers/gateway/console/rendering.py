@@ -83,6 +83,7 @@ def _asset(name: str) -> str:
 @cache
 def _environment() -> Environment:
     made = Environment(
+        auto_reload=False,
         autoescape=True,
         finalize=_shown,
         loader=FileSystemLoader(_HERE / "templates"),
@@ -90,7 +91,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters |= {"age": age, "iso": iso, "clock": _clock, "took": took, "count": _count, "short": short}
+    made.filters |= {"age": age, "iso": iso, "clock": _clock, "took": took, "count": _count}
+    made.filters |= {"lasts": _lasts, "short": short, "head": _head, "tail": _tail}
     return made
 
 
@@ -101,6 +103,15 @@ def _shown(value: Any) -> Any:
 def short(text: str) -> str:
     """Return a text in which digests are as long as one compares them by eye."""
     return _DIGEST.sub(r"\1…", text)
+
+
+def _head(text: str) -> str:
+    """Return what leads to the last part of a path: where there is no room, it is what one misses least."""
+    return text.removesuffix(_tail(text))
+
+
+def _tail(text: str) -> str:
+    return text.rpartition("/")[2]
 
 
 def age(at: datetime | float, now: datetime | None = None) -> str:
@@ -127,6 +138,11 @@ def _long(seconds: float) -> str:
     if whole < 2 * _DAY:
         return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d}"
     return f"{whole // _DAY} days"
+
+
+def _lasts(seconds: float) -> str:
+    """Return for how long something is kept, in the largest unit that says it exactly enough."""
+    return f"{round(seconds / _DAY, 1):g} days" if seconds >= 2 * _DAY else _long(seconds)
 
 
 def iso(at: datetime | float) -> str:

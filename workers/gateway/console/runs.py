@@ -130,6 +130,7 @@ class RunPages:
             needs=needs,
             position=position,
             loaded=self._index.loaded.is_set(),
+            kept=self._index.held,
             workers=self._attention.workers,
             types=sorted(CATALOGUE),
         )

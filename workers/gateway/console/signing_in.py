@@ -1,9 +1,7 @@
 """How somebody signs in: by a link that is good once, with a provider, or through a proxy that vouches for them."""
 
 import logging
-import secrets
 from collections.abc import Mapping
-from datetime import timedelta
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -12,7 +10,8 @@ from starlette.responses import RedirectResponse, Response
 from schemas.identity import digest_of
 from workers.bus.claims.ledger import Ledger
 from workers.gateway.console.forms import form_of
-from workers.gateway.console.guard import LOGIN, READING, own_place
+from workers.gateway.console.guard import READING, own_place
+from workers.gateway.console.link import LINK, LINK_LIFETIME, LOGIN
 from workers.gateway.console.providers import ProvidersDoor
 from workers.gateway.console.proxy import ProxyDoor
 from workers.gateway.console.rendering import HEADERS, page
@@ -21,16 +20,7 @@ from workers.gateway.console.sessions import Address, Session, Sessions
 from workers.gateway.problems import unauthenticated
 from workers.terminal import safe
 
-LINK_LIFETIME = timedelta(hours=12)
-"""How long a printed link waits to be opened."""
 log = logging.getLogger(__name__)
-_LINK = "link"
-
-
-def sign_in_link(door: str, key: str, principal: str) -> str:
-    """Return an address that signs somebody in as a principal, once. Raises Invalid: a short key."""
-    claims = {"sub": principal, "jti": secrets.token_urlsafe(16)}
-    return f"{door}{LOGIN}?token={Seal(key).seal(_LINK, LINK_LIFETIME, claims)}"
 
 
 class SignIn:
@@ -100,7 +90,7 @@ class SignIn:
         return answer
 
     async def _by_link(self, request: Request, token: str, place: str) -> Response:
-        claims = self._seal.opened(_LINK, token)
+        claims = self._seal.opened(LINK, token)
         principal = self._sessions.principal(claims.get("sub")) if claims else None
         if claims is None or principal is None or not await self._is_first(claims):
             raise unauthenticated("this link was opened before, or is too old: `sealane console` prints a new one")

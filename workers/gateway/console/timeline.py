@@ -122,7 +122,14 @@ class Timeline:
 
     def _lane(self, branch: Branch, by_event: Mapping[str, list[Branch]], seen: set[str]) -> Lane:
         handling = self._handlings.get((_key(branch.event), branch.worker), _Handling())
-        return Lane(branch, list(handling.steps.values()), self._nodes(branch.emitted, by_event, seen))
+        return Lane(
+            branch, list(handling.steps.values()), self._nodes(sorted(branch.emitted, key=_about), by_event, seen)
+        )
+
+
+def _about(event: EventRef) -> tuple[str, str]:
+    """Return what the effects of one cause are told in the order of: of forty images one is to be found."""
+    return event.type, event.subject or event.id
 
 
 def _key(event: EventRef) -> str:

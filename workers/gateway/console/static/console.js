@@ -26,7 +26,7 @@ function tellTimes(within) {
   for (const time of within.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     if (isNaN(at)) continue;
-    time.title = at.toLocaleString();
+    time.title = at.toLocaleString([], { dateStyle: "medium", timeStyle: "long" });
     if ("clock" in time.dataset) time.textContent = at.toLocaleTimeString([], { hour12: false });
     if ("ago" in time.dataset) {
       const seconds = (Date.now() - at) / 1000;
@@ -44,6 +44,8 @@ function say(state, text) {
     live.textContent = text;
   }
 }
+
+const SIGNED_OUT = "signed out: load the page again";
 
 class Stream {
   // A browser has six connections to one address: a tab that nobody looks at gives its own back.
@@ -72,13 +74,16 @@ class Stream {
     }
   }
 
-  lost() {
+  async lost() {
     say("lost", "connection lost, trying again");
-    if (this.source && this.source.readyState === EventSource.CLOSED) {
-      // The answer was no stream: signed out, or the door is starting. A browser would not try again.
-      this.close();
-      setTimeout(() => this.open(), 3000);
-    }
+    if (!this.source || this.source.readyState !== EventSource.CLOSED) return;
+    // The answer was no stream: signed out, or the door is starting. A browser would not try again.
+    this.close();
+    const page = await fetch(location.href, { redirect: "manual" }).catch(() => null);
+    if (page?.type === "opaqueredirect") {
+      this.over = true;
+      say("lost", SIGNED_OUT);
+    } else setTimeout(() => this.open(), 3000);
   }
 
   close() {
@@ -109,30 +114,59 @@ function listRuns(list) {
     row.querySelector(".state").className = `state ${run.state}`;
     row.dataset.run = run.run;
     for (const name of ["state", "type", "worker", "actor"]) set(name, run[name]);
-    set("subject", shortened(run.subject ?? run.id));
+    const subject = shortened(run.subject ?? run.id);
+    const tail = subject.slice(subject.lastIndexOf("/") + 1);
+    set("tail", tail);
+    set("head", subject.slice(0, subject.length - tail.length));
     row.querySelector("[data-f=subject]").title = spelled(run.subject ?? "");
     set("why", run.cause ?? run.step);
+    row.querySelector("[data-f=why]").title = spelled(run.cause ?? "");
     set("took", run.state === "done" || run.state === "failed" ? took(run.seconds) : "");
     row.querySelector("[data-f=subject]").href = `/console/runs/${encodeURIComponent(run.run)}`;
     row.querySelector("[data-f=at]").dateTime = run.at;
     tellTimes(row);
   }
 
-  function take(run) {
+  // Whoever is about to open a row shall find it where it was: what is new waits until the list is let go.
+  const held = new Map(), notice = byId("held");
+  const isBusy = () => list.matches(":hover, :focus-within");
+
+  function show(run) {
     let row = list.querySelector(`[data-run="${CSS.escape(run.run)}"]`);
-    if (!fits(run)) {
-      if (row && !row.matches(":hover, :focus-within")) row.remove();
-      else if (row) fill(row, run);
-    } else {
-      if (!row) {
-        row = byId("row").content.firstElementChild.cloneNode(true);
-        list.prepend(row);
-        while (list.children.length > Number(wanted.most)) list.lastElementChild.remove();
-      }
-      fill(row, run);
+    if (!row) {
+      row = byId("row").content.firstElementChild.cloneNode(true);
+      list.prepend(row);
+      while (list.children.length > Number(wanted.most)) list.lastElementChild.remove();
     }
+    fill(row, run);
+  }
+
+  function release() {
+    for (const run of held.values()) show(run);
+    held.clear();
+    notice.hidden = true;
+  }
+
+  function hold(run) {
+    held.delete(run.run);
+    if (fits(run)) held.set(run.run, run);
+    if (held.size > Number(wanted.most)) held.delete(held.keys().next().value);
+    notice.textContent = held.size === 1 ? "1 new run" : `${held.size} new runs`;
+    notice.hidden = held.size === 0;
+  }
+
+  function take(run) {
+    const row = list.querySelector(`[data-run="${CSS.escape(run.run)}"]`);
+    if (!row && (isBusy() || held.has(run.run))) hold(run);
+    else if (fits(run)) show(run);
+    else if (row && isBusy()) fill(row, run);
+    else if (row) row.remove();
     document.querySelector(".empty").hidden = list.children.length > 0;
   }
+
+  list.addEventListener("pointerleave", () => { if (!list.matches(":focus-within")) release(); });
+  list.addEventListener("focusout", (event) => { if (!list.contains(event.relatedTarget) && !list.matches(":hover")) release(); });
+  notice.addEventListener("click", () => { release(); scrollTo({ top: 0 }); });
 
   const address = wanted.type ? `${wanted.follow}?type=${encodeURIComponent(wanted.type)}` : wanted.follow;
   new Stream(address, wanted.after, { run: take });
@@ -144,16 +178,28 @@ function followRun(one) {
   const log = byId("log");
   let fetching = false, again = false;
 
+  function isRead(timeline) {
+    const chosen = getSelection();
+    return !chosen.isCollapsed && timeline.contains(chosen.anchorNode);
+  }
+
+  function replace(timeline, nodes) {
+    const focused = timeline.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    timeline.replaceChildren(...nodes);
+    tellTimes(timeline);
+    if (focused) [...timeline.querySelectorAll("a")].find((one) => one.getAttribute("href") === focused)?.focus({ preventScroll: true });
+  }
+
   async function refresh() {
     if (fetching) { again = true; return; }
     fetching = true;
     const began = performance.now();
     try {
+      // What somebody is copying stays until it is copied.
+      if (isRead(byId("timeline"))) { again = true; return; }
       const answer = await fetch(`/console/runs/${one.dataset.run}?part=timeline`, { credentials: "same-origin" });
-      if (answer.ok && !answer.redirected) {
-        byId("timeline").replaceChildren(...new DOMParser().parseFromString(await answer.text(), "text/html").body.childNodes);
-        tellTimes(byId("timeline"));
-      }
+      if (answer.ok && !answer.redirected)
+        replace(byId("timeline"), new DOMParser().parseFromString(await answer.text(), "text/html").body.childNodes);
     } catch {
       // The stream says that the connection is lost, and asks for all of it once more when it is back.
     } finally {
@@ -203,10 +249,11 @@ function renew(parts) {
     try {
       const answer = await fetch(location.href, { credentials: "same-origin" });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (answer.redirected) { tell("lost", SIGNED_OUT); return; }
       if (!answer.ok || !parts.every((part) => page.getElementById(part.id))) throw new Error("another page");
       for (const part of parts) {
         // Whoever is about to press something there shall find it where it was.
-        if (part.contains(document.activeElement)) continue;
+        if (part.contains(document.activeElement) || part.matches("[data-still]:hover")) continue;
         part.replaceChildren(...page.getElementById(part.id).childNodes);
         tellTimes(part);
       }
@@ -225,6 +272,7 @@ function renew(parts) {
 
 function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  if (event.key === "Escape") document.activeElement.blur();
   if (event.key === "/") {
     event.preventDefault();
     document.querySelector("input[type=search]")?.focus();
