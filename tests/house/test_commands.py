@@ -66,6 +66,11 @@ _CRYPTOGRAPHY = {"cryptography.x509", "jwt", "pysequoia"}
             id="local env",
         ),
         pytest.param(
+            "import workers.app.console_link",
+            _CLOUDS | _PAGES | _SERVERS | {"nats", "aiohttp", "cryptography", "google"},
+            id="console",
+        ),
+        pytest.param(
             "import workers.app.connecting",
             _CLOUDS | _PAGES | _SERVERS | {"aiohttp", "cryptography", "google"},
             id="whatever asks the bus",

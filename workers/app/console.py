@@ -1,14 +1,11 @@
-"""The console of a door: its secret and its bus identity, and the link that signs a person in to a local world."""
+"""The console of a door: its secret and its bus identity."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from workers.adapters.secrets import read_secret
 from workers.adapters.sign_in import Providers
 from workers.app.connecting import open_bus
-from workers.app.environment import world_folder
-from workers.app.shell import running
 from workers.bus.topology.permissions import OPERATOR
 from workers.console_settings import ConsoleSettings
 from workers.failures import Invalid
@@ -17,9 +14,6 @@ from workers.local.folder import WorldFolder
 from workers.redaction import conceal
 from workers.registries import is_loopback
 from workers.settings import Settings
-
-PERSON = "local"
-"""The principal that whoever may read the folder of a local world is."""
 
 
 @asynccontextmanager
@@ -58,16 +52,3 @@ def console_at_home(settings: Settings, world: WorldFolder) -> Settings:
     conceal(world.console_secret())
     here = ConsoleSettings(secret=f"file://{world.console_file}")
     return settings if settings.console is not None else settings.model_copy(update={"console": here})
-
-
-def link_to(world: WorldFolder, door: str) -> str:
-    """Return an address that signs a person in once, with the key in the folder of a local world."""
-    from workers.gateway.console.signing_in import sign_in_link  # noqa: PLC0415 - templates, not for every command
-
-    return sign_in_link(door, world.console_secret(), PERSON)
-
-
-def local_link(data: Path | None) -> str:
-    """Return the link to the console of the running world. Raises Unavailable when none is running there."""
-    world = world_folder(data)
-    return link_to(world, running(world)["http"])

@@ -13,7 +13,8 @@ from prometheus_client import REGISTRY
 from workers.adapters.key_sets import fetch_key_set
 from workers.adapters.secrets import read_secret
 from workers.app.connecting import open_bus
-from workers.app.console import PERSON, console_at_home, open_console
+from workers.app.console import console_at_home, open_console
+from workers.app.console_link import PERSON
 from workers.app.environment import joined_world
 from workers.app.health import HealthServer
 from workers.app.logs import configure_logs

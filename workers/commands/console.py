@@ -30,7 +30,7 @@ def link(context: typer.Context, data: DATA = None) -> None:
     For the local world: whoever may read its folder may do so. Elsewhere people sign in as SEALANE_CONSOLE says.
     """
     if context.invoked_subcommand is None:
-        from workers.app.console import local_link
+        from workers.app.console_link import local_link
 
         typer.echo(local_link(data))
 

@@ -62,7 +62,7 @@ async def _up(data: Path | None, *, with_workers: bool, with_door: bool, announc
 
 def describe(world: "World") -> None:
     """Print where everything is."""
-    from workers.app.console import link_to
+    from workers.app.console_link import link_to
     from workers.commands.output import write_table
 
     endpoints, names = world.endpoints, world.names
