@@ -22,7 +22,8 @@ class Retention(BaseModel):
     events_age: timedelta = timedelta(days=14)
     """How long events, retries and ticks can be replayed: at least twice the longest replay anybody plans."""
     duplicate_window: timedelta = timedelta(minutes=30)
-    """How long the server remembers message ids: about 143 bytes of memory an id."""
+    """How long the server remembers message ids, about 143 bytes of memory an id: a feed that comes back later with
+    what was stored already makes a second message of the same event."""
     progress_bytes: int = Field(default=2 * _GIB, gt=0)
     """PROGRESS drops its oldest messages when it holds this much."""
     progress_age: timedelta = timedelta(days=14)

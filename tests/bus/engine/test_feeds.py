@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from tests.fakes.feeds import SUBSCRIPTION, FakeFeed
 from workers.bus.doors.graveyard import read_letter, read_letters, replay
 from workers.bus.judgement.line import read_line, resume_line, stop_line
 from workers.bus.wiring import Wiring, WiringError
-from workers.failures import Invalid
+from workers.failures import Invalid, Unavailable
 from workers.local.nats import NatsServer
 from workers.ports import Feeds, Progress
 
@@ -35,6 +37,7 @@ async def carrier(message: PubSubMessage) -> ScanRequested | None:
     return ScanRequested(reason=text) if text else None
 
 
+IDENTITY = ("ce-type", "ce-source", "ce-id", "ce-run", "ce-cause", "Nats-Msg-Id")
 WIRING = worker(carrier, carries=True, concurrency=16, attempts=3)
 
 
@@ -87,6 +90,42 @@ async def test_another_delivery_of_a_message_is_absorbed(lane: Lane) -> None:
 
     assert engine.metrics.repeats == 100
     assert await lane.count("EVENTS") == 100
+
+
+async def test_a_delivery_after_the_window_is_the_same_event_a_second_time(lane: Lane) -> None:
+    """The bus has forgotten the id; whoever consumes both meets one identity, and so one claim."""
+    await lane.provision(WIRING, duplicate_window=timedelta(milliseconds=100))
+    feed = FakeFeed()
+    async with lane.running(WIRING, feeds=Feeds([feed])) as engine:
+        while not engine.metrics.emitted > 1:
+            feed.publish(b"nightly", "one")
+            await until(emptied(feed))
+
+    (first, _), (second, _) = await lane.messages("EVENTS")
+    assert {name: first[name] for name in IDENTITY} == {name: second[name] for name in IDENTITY}
+
+
+async def test_what_the_bus_does_not_take_is_said_once_for_each_message(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is tried for as long as it takes, and an outage of hours fills no disk with warnings."""
+    tries: dict[str, int] = {}
+
+    async def fails_at_first(message: PubSubMessage) -> None:
+        tries[message.message.message_id] = tries.get(message.message.message_id, 0) + 1
+        if tries[message.message.message_id] < 4:
+            raise Unavailable("the bus is away")
+
+    monkeypatch.setattr("workers.bus.engine.source._FIRST_WAIT", 0.01)
+    feed = FakeFeed()
+    async with lane.running(replace(WIRING, handler=fails_at_first), feeds=Feeds([feed])):
+        feed.publish(b"nightly", "one")
+        feed.publish(b"nightly", "two")
+        await until(emptied(feed))
+
+    kept = [record.getMessage() for record in caplog.records if "is kept" in record.getMessage()]
+    assert sorted(kept) == [f"message {name} of {SUBSCRIPTION} is kept: the bus is away" for name in ("one", "two")]
+    assert tries == {"one": 4, "two": 4}
 
 
 async def test_messages_are_stored_in_the_order_in_which_they_come(lane: Lane) -> None:

@@ -5,6 +5,11 @@ derived from subscription and message id, so that another delivery is absorbed. 
 message: nobody waits for one, and it would double the cost. While the bus is away a message is kept, its lease renewed
 by the feed; it goes back only when this process drains or its line stops. Messages are stored in the order in which
 they come, unless one of them has to be tried again.
+
+The bus absorbs another delivery as long as it remembers the id (`Retention.duplicate_window`). What was stored just
+before its feed went away for longer, its acknowledgement lost, comes again as a second message of the same event: at
+most what one process holds of a subscription. To note every id for as long as Pub/Sub keeps a message would double the
+writes for that one case; whoever consumes an event meets its own claim or natural key then, as at a replay.
 """
 
 import asyncio
@@ -152,7 +157,9 @@ class Source:
             try:
                 return await self._attempt(envelope, feed, message)
             except Exception as error:  # noqa: BLE001 - not even its verdict could be stored: nothing may be lost
-                log.warning("message %s of %s is kept: %s", message.message_id, feed.subscription, error)
+                # Once for each message: the bus may be away for long.
+                level = logging.WARNING if wait == _FIRST_WAIT else logging.DEBUG
+                log.log(level, "message %s of %s is kept: %s", message.message_id, feed.subscription, error)
             await asyncio.sleep(wait * random.uniform(1.0, 1.2))  # noqa: S311 - jitter needs no secrecy
             wait = min(2 * wait, _LONGEST_WAIT)
 
