@@ -41,7 +41,7 @@ async def setting(tmp_path: Path) -> AsyncIterator[Setting]:
     async with Github(tmp_path / "github", clock=lambda: time.time() + ahead[0]) as local:
         names = local.names
         settings = github_settings(local)
-        client = GithubClient(settings.api, timeout=5, now=lambda: time.time() + ahead[0])
+        client = GithubClient(settings.api, timeout=60, now=lambda: time.time() + ahead[0])
         credentials = AppCredentials(settings, client, now=lambda: time.time() + ahead[0])
         objects = Objects(tmp_path / "github" / "repositories" / f"{names.repository_id}.git")
         objects.point(MAIN, objects.commit({"onboarding/acme/tenant.yaml": "1", "README.md": "1"}))

@@ -1,5 +1,7 @@
 """What goes wrong at GitHub becomes our failures, with GitHub's own times, and never shows a secret."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from workers.adapters.github.client import Credential
 from workers.failures import Denied, Invalid, NotFound, QuotaExhausted, SealaneError, Unavailable
 from workers.github_rules import GithubSettings
 from workers.local.github import Github
+from workers.local.loopback import Loopback
 from workers.ports.github import Repository
 
 
@@ -61,10 +64,10 @@ async def test_a_github_that_is_slow_or_away_is_unavailable(setting: Setting) ->
     setting.local.faults.stall("repository", 2)
     with pytest.raises(Unavailable, match=r"did not answer GET /repositories/\d+ in 0.2 s"):
         await github.head(setting.repository, MAIN)
+    await hasty.close()
     await setting.local.stop()
     with pytest.raises(Unavailable, match="cannot be asked") as refused:
-        await github.head(setting.repository, MAIN)
-    await hasty.close()
+        await setting.github.head(setting.repository, MAIN)
 
     shown = await _secrets(setting)
     assert not any(secret in str(refused.value) or secret in repr(refused.value.__cause__) for secret in shown)
@@ -113,6 +116,21 @@ async def test_an_app_that_github_does_not_know_is_not_found(setting: Setting) -
         await credentials.installation(setting.repository)
 
 
+@asynccontextmanager
+async def answering(handler: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[GithubClient]:
+    """Give a client of an API that answers every GET so."""
+    application = web.Application()
+    application.router.add_get("/{path:.*}", handler)
+    server = Loopback("the API")
+    await server.start(application)
+    client = GithubClient(server.url)
+    try:
+        yield client
+    finally:
+        await client.close()
+        await server.stop()
+
+
 async def test_a_next_page_elsewhere_is_not_asked() -> None:
     """Our JWT goes to the API alone, whatever a Link header says."""
 
@@ -120,18 +138,10 @@ async def test_a_next_page_elsewhere_is_not_asked() -> None:
         link = '<http://127.0.0.1:1/elsewhere>; rel="next"'
         return web.json_response([], headers={"Link": link})
 
-    application = web.Application()
-    application.router.add_get("/app/hook/deliveries", answer)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    client = GithubClient(f"http://127.0.0.1:{runner.addresses[0][1]}")
-
-    page = (await client.get("/app/hook/deliveries", Credential("app", jwt="x"))).next_page
-    with pytest.raises(Unavailable, match="somewhere else"):
-        await client.get(page or "", Credential("app", jwt="x"))
-    await client.close()
-    await runner.cleanup()
+    async with answering(answer) as client:
+        page = (await client.get("/app/hook/deliveries", Credential("app", jwt="x"))).next_page
+        with pytest.raises(Unavailable, match="somewhere else"):
+            await client.get(page or "", Credential("app", jwt="x"))
 
 
 @pytest.mark.parametrize("form", [[], {}, {"object": None}, {"status": "sideways", "files": []}, {"tree": 7}, "text"])
@@ -143,22 +153,30 @@ async def test_an_answer_in_another_form_is_unavailable(setting: Setting, form: 
         known = {"full_name": "acme/onboarding"} if request.path.startswith("/repositories/") else form
         return web.json_response(known)
 
-    application = web.Application()
-    application.router.add_get("/{path:.*}", answer)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    client = GithubClient(f"http://127.0.0.1:{runner.addresses[0][1]}")
-    github = GithubRepositories(client, setting.credentials)
-    assert credential is await setting.credentials.installation(setting.repository)
-    with pytest.raises(Unavailable, match="form"):
-        await github.head(setting.repository, MAIN)
-    with pytest.raises(Unavailable, match="form"):
-        await github.compare(setting.repository, "1" * 40, "2" * 40)
-    with pytest.raises(Unavailable, match="form"):
-        await github.files(setting.repository, "1" * 40, frozenset({"onboarding"}))
-    await client.close()
-    await runner.cleanup()
+    async with answering(answer) as client:
+        github = GithubRepositories(client, setting.credentials)
+        assert credential is await setting.credentials.installation(setting.repository)
+        with pytest.raises(Unavailable, match="form"):
+            await github.head(setting.repository, MAIN)
+        with pytest.raises(Unavailable, match="form"):
+            await github.compare(setting.repository, "1" * 40, "2" * 40)
+        with pytest.raises(Unavailable, match="form"):
+            await github.files(setting.repository, "1" * 40, frozenset({"onboarding"}))
+
+
+@pytest.mark.parametrize("form", [None, 7, {"message": "x"}, ["text"], [{"id": None}], [{"id": "x", "guid": "y"}]])
+async def test_a_list_in_another_form_is_unavailable(setting: Setting, form: object) -> None:
+    """Of installations as of deliveries: nobody guesses who may read what, or what has failed."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(form)
+
+    async with answering(answer) as client:
+        credentials = AppCredentials(github_settings(setting.local), client)
+        with pytest.raises(Unavailable, match="GitHub lists something that is no installation"):
+            await credentials.installation(Repository(setting.repository.id, None))
+        with pytest.raises(Unavailable, match="GitHub lists something that is no delivery"):
+            [found async for found in AppDeliveries(client, credentials).attempts()]
 
 
 async def test_what_is_no_json_is_unavailable() -> None:
@@ -167,17 +185,9 @@ async def test_what_is_no_json_is_unavailable() -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(text="{oops", content_type="application/json")
 
-    application = web.Application()
-    application.router.add_get("/x", answer)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    client = GithubClient(f"http://127.0.0.1:{runner.addresses[0][1]}")
-
-    with pytest.raises(SealaneError, match="no JSON"):
-        await client.get("/x", Credential("app", jwt="x"))
-    await client.close()
-    await runner.cleanup()
+    async with answering(answer) as client:
+        with pytest.raises(SealaneError, match="no JSON"):
+            await client.get("/x", Credential("app", jwt="x"))
 
 
 async def _secrets(setting: Setting) -> list[str]:

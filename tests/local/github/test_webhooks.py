@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from aiohttp import ClientSession
 
 from tests.local.github.client import Api, Receiver, WorkTree, signature
 from workers.local.github import Github
+from workers.local.github.database import open_database
 from workers.local.github.deliveries import LARGEST
 from workers.local.github.history import ZERO
 
@@ -270,7 +272,7 @@ async def test_a_new_secret_signs_what_comes_next(api: Api, receiver: Receiver) 
 
 
 async def test_old_deliveries_are_forgotten(tmp_path: Path, receiver: Receiver) -> None:
-    """After three days a delivery is neither listed nor made again."""
+    """After three days a delivery is neither listed nor made again; the next start takes its payload off the disk."""
     now = time.time()
     async with Github(tmp_path, clock=lambda: now) as github, ClientSession() as session:
         api = Api(github, session)
@@ -281,6 +283,10 @@ async def test_old_deliveries_are_forgotten(tmp_path: Path, receiver: Receiver) 
         reply = await api.ask("POST", f"/app/hook/deliveries/{ping['id']}/attempts", api.assertion(**claims))
         listed = await api.ask("GET", "/app/hook/deliveries", api.assertion(**claims))
         assert (reply.status, listed.json) == (404, [])
+    async with Github(tmp_path, clock=lambda: now):
+        pass
+    with closing(open_database(tmp_path)) as database:
+        assert [*database.execute("SELECT id FROM deliveries")] == []
 
 
 async def test_what_waits_when_it_stops_is_delivered_after_the_next_start(tmp_path: Path, receiver: Receiver) -> None:

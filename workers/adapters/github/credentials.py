@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import jwt
 
@@ -97,9 +98,9 @@ class AppCredentials:
         page: str | None = "/app/installations?per_page=100"
         while page is not None:
             answer = await self._client.get(page, await self.app())
-            for installation in answer.data:
+            for installation in _ids(answer.data):
                 with suppress(NotFound, Denied):
-                    return await self._token_of(int(installation["id"]), repository)
+                    return await self._token_of(installation, repository)
             page = answer.next_page
         raise NotFound(f"no installation of the GitHub App may read repository {repository.id}: install it there")
 
@@ -115,3 +116,10 @@ class AppCredentials:
         except (KeyError, TypeError, ValueError):
             raise Unavailable("GitHub answers the request for an installation token with something else") from None
         return _Token(Credential(f"repository {repository.id}", token=token), ends.timestamp())
+
+
+def _ids(installations: Any) -> list[int]:
+    try:
+        return [int(installation["id"]) for installation in installations]
+    except (KeyError, TypeError, ValueError):
+        raise Unavailable("GitHub lists something that is no installation of the App") from None

@@ -33,8 +33,8 @@ class AppDeliveries:
         page: str | None = f"/app/hook/deliveries?per_page={_PAGE}"
         while page is not None:
             answer = await self._client.get(page, await self._credentials.app())
-            for item in answer.data:
-                yield _delivery(item)
+            for delivery in _deliveries(answer.data):
+                yield delivery
             page = answer.next_page
 
     async def redeliver(self, attempt: int) -> None:
@@ -42,16 +42,20 @@ class AppDeliveries:
         await self._client.post(f"/app/hook/deliveries/{attempt}/attempts", await self._credentials.app())
 
 
-def _delivery(item: Any) -> Delivery:
+def _deliveries(page: Any) -> list[Delivery]:
     try:
-        return Delivery(
-            id=int(item["id"]),
-            guid=str(item["guid"]),
-            again=bool(item["redelivery"]),
-            delivered_at=datetime.fromisoformat(item["delivered_at"]),
-            ok=item["status_code"] in _OK,
-            status=str(item["status"])[:100],
-            event=str(item["event"])[:100],
-        )
+        return [_delivery(item) for item in page]
     except (KeyError, TypeError, ValueError):
         raise Unavailable("GitHub lists something that is no delivery") from None
+
+
+def _delivery(item: Any) -> Delivery:
+    return Delivery(
+        id=int(item["id"]),
+        guid=str(item["guid"]),
+        again=bool(item["redelivery"]),
+        delivered_at=datetime.fromisoformat(item["delivered_at"]),
+        ok=item["status_code"] in _OK,
+        status=str(item["status"])[:100],
+        event=str(item["event"])[:100],
+    )

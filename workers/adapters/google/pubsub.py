@@ -177,7 +177,11 @@ class PubSubFeed:
         room = import_module("workers.adapters.google.pubsub_pull")
         courier = room.Courier(take, self._freed.set)
         limits = room.limits(messages=max(1, self._most - held), size=self._most_bytes, lease=self._lease)
-        pull: Pull = room.Pull(client, self._subscription, courier, limits)
+        try:
+            pull: Pull = room.Pull(client, self._subscription, courier, limits)
+        except BaseException:
+            await client.close()
+            raise
         return pull
 
     def _hear(self, is_reached: bool) -> None:  # noqa: FBT001 - the news itself

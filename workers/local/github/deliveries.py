@@ -52,7 +52,8 @@ class Deliveries:
         self._running: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Begin to deliver, with what is left from before."""
+        """Begin to deliver, with what is left from before; what nobody can ask for any more is forgotten."""
+        self._database.execute("DELETE FROM deliveries WHERE delivered_at <= ?", (self._clock() - KEPT,))
         self._session = ClientSession(timeout=ClientTimeout(total=self._patience))
         for row in self._database.execute(
             "SELECT id FROM deliveries WHERE delivered_at IS NULL ORDER BY id"

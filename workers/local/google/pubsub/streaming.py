@@ -141,5 +141,6 @@ class _Stream:
 
 
 def _confirm(confirmation: Any, ack_ids: Any, lost: list[str]) -> None:
-    confirmation.ack_ids.extend(ack_id for ack_id in ack_ids if ack_id not in set(lost))
+    gone = set(lost)
+    confirmation.ack_ids.extend(ack_id for ack_id in ack_ids if ack_id not in gone)
     confirmation.invalid_ack_ids.extend(lost)
