@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import monotonic
+from time import process_time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -190,12 +190,12 @@ async def test_our_key_is_found_among_a_thousand(lane: Lane) -> None:
     key = lane.local_key("ECDSA_P256_SHA256")
     name = await lane.trust("crowded", key, *others)
     attestor, public = await lane.attestors.get(name), await lane.keys.public_key(key)
-    began = monotonic()
+    began = process_time()
     for _ in range(100):
         assert chosen_key(attestor, public).id == public.id
 
     assert len(attestor.keys) == 1000
-    assert monotonic() - began < 10
+    assert process_time() - began < 10
     assert [event.key_id for event in await lane.attest()] == [public.id]
 
 

@@ -29,7 +29,7 @@ from workers.local.nats import NatsServer
 from workers.ports import Feeds
 from workers.retention import Retention
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def worker(handler: Handler, **card: Any) -> Wiring:

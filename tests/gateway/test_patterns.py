@@ -28,7 +28,7 @@ def test_pattern_means_what_a_plain_expression_means(pattern: str, text: str) ->
 def test_no_pattern_takes_long() -> None:
     """A filter of many wildcards on a long subject is answered at once: the door has one loop for everybody."""
     text = "a" * 2048
-    begun = time.perf_counter()
+    begun = time.process_time()
     for pattern in ("*a" * 4 + "b", "*a" * 500 + "b", "**a*a*a*b", "**a**a**a**b", "**" + "*a" * 20 + "b", "*" * 500):
         assert not matches(f"{pattern}x", text)
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5

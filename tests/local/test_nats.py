@@ -17,16 +17,16 @@ from workers.local.nats import NatsServer, NatsServerError
 
 
 async def _store(server: NatsServer, text: bytes) -> None:
-    client = await nats.connect(server.url, max_reconnect_attempts=0, connect_timeout=10)
-    stream = client.jetstream(timeout=10)
+    client = await nats.connect(server.url, max_reconnect_attempts=0, connect_timeout=60)
+    stream = client.jetstream(timeout=60)
     await stream.add_stream(name="THINGS", subjects=["thing"])
     await stream.publish("thing", text)
     await client.close()
 
 
 async def _first(server: NatsServer) -> bytes:
-    client = await nats.connect(server.url, max_reconnect_attempts=0, connect_timeout=10)
-    message = await client.jetstream(timeout=10).get_msg("THINGS", seq=1)
+    client = await nats.connect(server.url, max_reconnect_attempts=0, connect_timeout=60)
+    message = await client.jetstream(timeout=60).get_msg("THINGS", seq=1)
     await client.close()
     return message.data or b""
 

@@ -18,7 +18,7 @@ from workers.failures import Invalid, LeaseLost, PermanentError
 from workers.local.nats import NatsServer
 from workers.ports import Claims, Json, Lease
 
-LEASE = timedelta(seconds=2)
+LEASE = timedelta(seconds=4)
 
 
 class Join(Protocol):

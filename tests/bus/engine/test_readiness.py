@@ -1,14 +1,13 @@
 """Readiness knows drain and drift; a stop ends what hangs; a handler that does not obey loses its message."""
 
 import asyncio
-import time
 from datetime import timedelta
 
 from nats.js.api import ConsumerConfig
 
 from schemas.echoes import EchoAnswered, EchoRequested
 from tests.bus.engine.conditions import answer, is_done, not_ready, ready
-from tests.bus.lane import Lane, until, worker
+from tests.bus.lane import PATIENCE, Lane, until, worker
 
 
 async def test_a_draining_worker_lives_and_is_not_ready(lane: Lane) -> None:
@@ -53,7 +52,7 @@ async def test_a_consumer_changed_under_a_running_worker_is_named(lane: Lane) ->
 
 
 async def test_what_hangs_beyond_the_grace_is_handed_back_at_once(lane: Lane) -> None:
-    """Its lease would hold for a minute; another replica has it long before."""
+    """Its lease would hold for longer than anybody here waits; another replica has it long before."""
     called: list[str] = []
 
     async def hanging(event: EchoRequested) -> EchoAnswered:
@@ -62,16 +61,14 @@ async def test_what_hangs_beyond_the_grace_is_handed_back_at_once(lane: Lane) ->
             await asyncio.Event().wait()
         return EchoAnswered(message=event.message)
 
-    wiring = worker(hanging, ack_wait=timedelta(seconds=60))
+    wiring = worker(hanging, ack_wait=timedelta(seconds=10 * PATIENCE))
     await lane.provision(wiring)
     await lane.ask("x")
     async with lane.running(wiring, grace=0.2):
         await until(lambda: called == ["x"])
-    stopped = time.monotonic()
     async with lane.running(wiring):
         await until(lambda: is_done(lane, "hanging"))
 
-    assert time.monotonic() - stopped < 20
     assert await lane.answers() == ["x"]
 
 

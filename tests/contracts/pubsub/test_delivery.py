@@ -66,8 +66,8 @@ def test_a_message_comes_again_when_its_deadline_is_over(service: Service) -> No
     service.publish(topic, "slow")
     (first,) = service.pull(name, 1)
     meanwhile = service.waiting(name)
-    service.subscriber.modify_ack_deadline(subscription=name, ack_ids=[first.ack_id], ack_deadline_seconds=2)
     began = time.monotonic()
+    service.subscriber.modify_ack_deadline(subscription=name, ack_ids=[first.ack_id], ack_deadline_seconds=2)
     (second,) = service.pull(name, 1)
 
     assert not meanwhile

@@ -1,12 +1,14 @@
 """What every SigningKeys does: in memory, on Cloud KMS's wire protocol, and with local keys."""
 
 import base64
+import functools
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -122,6 +124,19 @@ class InFiles:
             return public.id
         der = load_pem_public_key(public.pem.encode()).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return "ni:///sha-256;" + base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
+
+
+_made_once = functools.cache(rsa.generate_private_key)
+
+
+@pytest.fixture(autouse=True)
+def rsa_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all places have the same RSA key of a size: to find the primes of one takes longer than all else here."""
+
+    def made_once(public_exponent: int, key_size: int) -> rsa.RSAPrivateKey:
+        return _made_once(public_exponent, key_size)
+
+    monkeypatch.setattr(rsa, "generate_private_key", made_once)
 
 
 @pytest.fixture(params=["memory", "kms", "files"])
