@@ -33,7 +33,7 @@ from workers.gateway.limits import Rates, UsedTokens
 from workers.gateway.metrics import PRINCIPAL, DoorMetrics
 from workers.gateway.openapi import document
 from workers.gateway.principals import Grant, Policy, Principal
-from workers.gateway.problems import Problem, forbidden, shown
+from workers.gateway.problems import Problem, away, forbidden, shown
 from workers.gateway.reading import BATCH_CONTENT_TYPE, Brought, Delivery, body_of, events_of, media_type
 from workers.gateway.recent import Recent
 from workers.gateway.sparing import Sparing
@@ -51,7 +51,7 @@ PATIENCE = 8.0
 _NO_STORE = {"cache-control": "no-store"}
 _WAIT_SECONDS = 2.0
 """How long a request waits, unread, for others to be done: a burst is worked off instead of being refused."""
-_BUSY_SECONDS, _AWAY_SECONDS = 1.0, 5.0
+_BUSY_SECONDS = 1.0
 _DENIALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _WRONG = ("claim", "attribute", "field")
 """The members of a denial that say what was wrong."""
@@ -160,7 +160,7 @@ class EventsDoor:
         except SealaneError as error:
             # Rates and tokens cannot be told just now, so that nothing is let in.
             log.warning("the ledger does not answer: %s", error)
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS) from None
+            raise away(str(error)) from None
         except Problem as problem:
             problem.evidence = told(bearer.claims)
             self._tell(problem, bearer.principal.name)
@@ -276,7 +276,7 @@ def _receipts(
     log.warning("an event was not stored: %s", failure)
     if isinstance(failure, Refused):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(failure), **members)
-    raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(failure), after=_AWAY_SECONDS, **members)
+    raise away(str(failure), **members)
 
 
 def _receipt(entry: Entry) -> dict[str, str]:

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 MEDIA_TYPE = "application/problem+json"
 _SHOWN = 300
+_AWAY_SECONDS = 5.0
 
 
 class Problem(Exception):
@@ -56,6 +57,11 @@ def unauthenticated(detail: str, *, claim: str | None = None) -> Problem:
 def forbidden(detail: str, **members: Any) -> Problem:
     """Return the answer to somebody who may not do this; the members say which claim, field or attribute it was."""
     return Problem(HTTPStatus.FORBIDDEN, detail, **members)
+
+
+def away(detail: str, **members: Any) -> Problem:
+    """Return the answer while what is needed for another one, the bus most of all, does not answer itself."""
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, after=_AWAY_SECONDS, **members)
 
 
 def shown(value: object) -> str:

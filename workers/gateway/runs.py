@@ -16,12 +16,12 @@ from workers.bus.transport.connection import Connection
 from workers.bus.transport.stored import read_one
 from workers.failures import SealaneError
 from workers.gateway.principals import Principal
-from workers.gateway.problems import Problem, shown
+from workers.gateway.problems import Problem, away, shown
 from workers.gateway.recent import Recent
 from workers.gateway.tokens import Bearer
 
 RUN = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SOON, _AWAY_SECONDS = 1.0, 5.0
+_SOON = 1.0
 
 
 class RunsDoor:
@@ -48,7 +48,7 @@ class RunsDoor:
         except Problem as problem:
             return problem.response()
         except SealaneError as error:
-            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS).response()
+            return away(str(error)).response()
 
     async def seen(self, principal: Principal, name: str) -> Run:
         """Return a run that a principal may see. Raises Problem: 400, 404; and Unavailable."""

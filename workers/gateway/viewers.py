@@ -22,7 +22,7 @@ from workers.failures import SealaneError
 from workers.gateway.callers import NO_CLAIMS
 from workers.gateway.metrics import PRINCIPAL
 from workers.gateway.principals import Policy, Principal
-from workers.gateway.problems import Problem, unauthenticated
+from workers.gateway.problems import Problem, away, unauthenticated
 from workers.gateway.reading import body_of
 from workers.gateway.runs import RunsDoor
 from workers.gateway.tokens import Bearer
@@ -34,7 +34,6 @@ LIFETIME = timedelta(seconds=60)
 _TICKET = re.compile(r"slt_[A-Za-z0-9_-]{43}")
 _USED = b"used"
 _MOST_BYTES = 4096
-_AWAY_SECONDS = 5.0
 
 
 class Viewed(Protocol):
@@ -73,7 +72,7 @@ class Viewers:
         try:
             principal = await self._redeemed(request.query_params[TICKET], request.path_params.get("run"))
         except SealaneError as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS) from None
+            raise away(str(error)) from None
         if principal is None:
             sentence = "this ticket was used, is too old, or is for another run: POST /tickets gives a new one"
             raise unauthenticated(sentence)
@@ -111,7 +110,7 @@ class TicketsDoor:
         except Problem as problem:
             return problem.response()
         except SealaneError as error:
-            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS).response()
+            return away(str(error)).response()
         answer = {"ticket": ticket, "run": run.id, "expires_in": LIFETIME.total_seconds()}
         return JSONResponse(answer, HTTPStatus.CREATED, {"cache-control": "no-store"})
 

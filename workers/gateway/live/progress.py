@@ -25,14 +25,13 @@ from workers.gateway.live.quota import StreamQuota
 from workers.gateway.live.tale import COMPLETED, Place, Tale
 from workers.gateway.live.wire import EventStream
 from workers.gateway.principals import Principal
-from workers.gateway.problems import Problem, shown
+from workers.gateway.problems import Problem, away, shown
 from workers.gateway.runs import RUN, RunsDoor, unknown
 from workers.gateway.tokens import Bearer
 from workers.gateway.viewers import TICKET
 
 PLACE_PATTERN = rf"^([0-9]{{1,18}})({COMPLETED})?$"
 _PLACE = re.compile(PLACE_PATTERN.strip("^$"))
-_AWAY_SECONDS = 5.0
 _FIRST_WORD, _LOOK_AGAIN = 5.0, 1.0
 """Seconds that the first word of a run is waited for, and between questions to the other replicas meanwhile."""
 
@@ -111,7 +110,7 @@ class LiveDoor:
         try:
             run = await self._seen(principal, name)
         except SealaneError as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), after=_AWAY_SECONDS) from None
+            raise away(str(error)) from None
         if place.completed and run.complete and run.last_sequence <= place.after:
             return None
         expected = run.roots if not run.last_sequence else ()

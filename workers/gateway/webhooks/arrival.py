@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
 
-from workers.gateway.problems import Problem
+from workers.gateway.problems import Problem, away
 from workers.gateway.reading import discard
 
 MOST_BYTES = 25 * 1024 * 1024
@@ -80,6 +80,4 @@ class Arrivals:
             async with asyncio.timeout(READING_SECONDS / 2):
                 await held.enter_async_context(self._places)
         except TimeoutError:
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE, "too many large deliveries arrive at once: deliver it again", after=5.0
-            ) from None
+            raise away("too many large deliveries arrive at once: deliver it again") from None

@@ -24,7 +24,7 @@ from workers.bus.transport.connection import Connection
 from workers.bus.transport.publisher import Publisher, Refused
 from workers.failures import Invalid, SealaneError, Unavailable
 from workers.gateway.metrics import PRINCIPAL, DoorMetrics
-from workers.gateway.problems import Problem
+from workers.gateway.problems import Problem, away
 from workers.gateway.reading import discard
 from workers.gateway.sparing import Sparing
 from workers.gateway.webhooks.arrival import SMALL, Arrivals
@@ -42,7 +42,6 @@ MOST_LINES = 60
 """Lines a minute about deliveries that were refused: anybody may send some."""
 BUS_SECONDS, DISCONNECTED_SECONDS = 3.0, 1.0
 """How long the bus may take to store an event, and how long when we know that it is away: GitHub waits ten seconds."""
-_AFTER = 5.0
 _ENVELOPE_ROOM = 8 * 1024
 """Bytes of a message that are not the event's JSON."""
 _NO_STORE = {"cache-control": "no-store"}
@@ -82,7 +81,7 @@ class GithubDoor:
     async def post(self, request: Request) -> Response:
         """Answer POST /webhooks/github."""
         if self._working >= AT_ONCE:
-            return _later("too many deliveries arrive at once: deliver it again").response()
+            return away("too many deliveries arrive at once: deliver it again").response()
         self._working += 1
         try:
             return await self._take(request)
@@ -121,14 +120,14 @@ class GithubDoor:
         try:
             return signature, await self._keyring.secrets()
         except Unavailable as error:
-            raise _later(str(error)) from None
+            raise away(str(error)) from None
 
     async def _prove_again(self, body: bytearray, signature: bytes, tried: tuple[bytes, ...]) -> None:
         """Raise Problem (401) unless a secret that was named just now made the signature."""
         try:
             fresh = [secret for secret in await self._keyring.read_again() if secret not in tried]
         except Unavailable as error:
-            raise _later(str(error)) from None
+            raise away(str(error)) from None
         seal = Seal(fresh)
         if fresh:
             # hashlib lets go of the interpreter while it works on something large.
@@ -165,11 +164,11 @@ class GithubDoor:
                 if known is None:
                     known = await self._publish(delivery, fact, envelope, receipt)
         except TimeoutError:
-            raise _later("the bus does not answer: deliver it again") from None
+            raise away("the bus does not answer: deliver it again") from None
         except (Refused, Invalid) as error:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
         except SealaneError as error:
-            raise _later(str(error)) from None
+            raise away(str(error)) from None
         if known is not None:
             return _known(delivery, from_json(known), receipt)
         self._metrics.events[fact.event_type, "github"] += 1
@@ -208,7 +207,3 @@ def _delivery_id(request: Request) -> str | None:
 
 def _answer(status: HTTPStatus, outcome: str, **members: str) -> Response:
     return JSONResponse({"outcome": outcome} | members, status, _NO_STORE)
-
-
-def _later(detail: str) -> Problem:
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, after=_AFTER)
