@@ -41,6 +41,7 @@ async def test_it_says_that_the_bus_is_away_and_goes_on(tmp_path: Path, policy: 
                 return text in (await person.get("/console")).text
 
             await until(lambda: shows('data-run="known"'), what="a run in the list")
+            csrf = (await person.get("/console")).csrf
             await server.stop()
             await until(lambda: shows("The bus does not answer"), what="the word that the bus is away")
             assert await shows('data-run="known"')
@@ -48,6 +49,8 @@ async def test_it_says_that_the_bus_is_away_and_goes_on(tmp_path: Path, policy: 
                 refused = await person.get(path)
                 assert (refused.status, "Service Unavailable" in refused.text) == (503, True)
             assert (await person.get("/console/workers")).status == 200
+            # Nobody could tell the other doors: it is refused, not done by half.
+            assert (await person.post("/console/logout", {"csrf": csrf})).status == 503
 
             again = make(port)
             await again.start()

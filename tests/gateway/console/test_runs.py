@@ -1,11 +1,15 @@
 """Runs in the console: found, filtered, shown from cause to effect."""
 
 from collections.abc import Awaitable, Callable
+from urllib.parse import quote
 
 import pytest
 
 from tests.bus.lane import Lane, until
 from tests.gateway.console.conftest import ACTOR, NARROW, Person, say
+from tests.gateway.console.test_letters import bury
+from workers.bus.judgement.line import stop_line
+from workers.bus.transport.headers import DEAD_MESSAGE, DEAD_STACK
 
 People = Callable[[str | None], Awaitable[Person]]
 
@@ -89,6 +93,30 @@ async def test_what_an_event_says_stays_text(people: People, lane: Lane) -> None
     text = (await person.get("/console/runs/html")).text
 
     assert "&lt;img src=x onerror=alert(1)&gt; \\u001b[31mred\\u001b[0m \\u202etxt.exe" in text
+
+
+async def test_no_field_of_anybody_becomes_markup(people: People, lane: Lane) -> None:
+    """Subject, type, id, actor, source, step, cause, and why a line was stopped: on every page they are text."""
+    bad = '"><img src=x onerror=alert(1)>\u202e'
+    event = {"type": bad, "source": bad, "id": bad, "subject": bad, "stream": "EVENTS", "sequence": 9}
+    effect, steps = event | {"id": f"{bad}2"}, [{"name": bad, "state": "failed"}]
+    await say(
+        lane, "one", event=event, outcome="dead", message=bad, steps=steps, actor=bad, emitted=[effect], error=bad
+    )
+    quoted = quote(bad)
+    named = {"ce-id": quoted, "ce-source": quoted, "ce-actor": quoted, DEAD_MESSAGE: quoted, DEAD_STACK: quoted}
+    await bury(lane, subject=quoted, body={"message": bad}, **named)
+    await stop_line(lane.connection, lane.publisher, "echo", by=bad, reason=bad)
+    person = await people(ACTOR)
+    await listed(person, "one")
+    paths = ["", f"?q={quoted}", "/runs/one", "/dead", "/dead/1", "/dead/1/edit", "/workers", "/workers/echo/resume"]
+
+    for path in paths:
+        page = await person.get(f"/console{path}")
+        assert page.status == 200
+        assert "<img" not in page.text
+        assert "\u202e" not in page.text
+        assert "&lt;img src=x" in page.text, path
 
 
 async def test_a_long_log_is_shown_from_its_end(people: People, lane: Lane) -> None:

@@ -71,6 +71,15 @@ async def test_a_stolen_cookie_is_worth_nothing_once_its_owner_signed_out(
     assert (await colleague.get("/console")).status == 200
 
 
+async def test_it_is_remembered_for_longer_than_the_session_is_good(people: People, house: House, lane: Lane) -> None:
+    """What the ledger forgot would be good again: the note outlives the cookie, and does not stay for ever."""
+    await sign_out(await people(ACTOR))
+    ((headers, _),) = await lane.messages("KV_ledger", "$KV.ledger.signedout.")
+    kept, good = int(headers["Nats-TTL"].removesuffix("s")), house.settings.session.total_seconds()
+
+    assert good < kept < good + 3600
+
+
 async def test_a_door_that_opens_later_knows_who_signed_out(
     people: People, house: House, lane: Lane, tmp_path: Path, policy: Policy
 ) -> None:

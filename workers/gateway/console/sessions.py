@@ -21,6 +21,8 @@ from workers.gateway.principals import Policy, Principal
 from workers.registries import is_loopback
 
 _SESSION = "session"
+_MARGIN = timedelta(minutes=5)
+"""By which a note outlives its session: clocks differ."""
 
 
 class Address:
@@ -127,7 +129,7 @@ class Sessions:
     async def over(self, session: Session) -> None:
         """Return as soon as a session is over: what goes on for long ends with it."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None if session.id is None else session.seconds):
+            async with asyncio.timeout(session.seconds):
                 await self._signed_out.wait(session.began, *session.names)
 
     async def close(self, request: Request, response: Response, session: Session, *, everywhere: bool) -> None:
@@ -135,7 +137,8 @@ class Sessions:
         if everywhere:
             await self._signed_out.note(of_person(session.principal.name))
         elif session.id is not None:
-            await self._signed_out.note(_of_session(session.id), lifetime=timedelta(seconds=session.seconds))
+            left = timedelta(seconds=session.seconds) + _MARGIN
+            await self._signed_out.note(_of_session(session.id), lifetime=left)
         self._set(request, response, "", timedelta(0))
 
     def _sealed(self, request: Request) -> Session | None:

@@ -21,8 +21,8 @@ from workers.bus.transport.connection import Connection
 from workers.failures import SealaneError, Unavailable
 
 log = logging.getLogger(__name__)
-LONGEST = timedelta(days=30)
-"""How long a session may be good (`ConsoleSettings.session`)."""
+LONGEST = timedelta(days=31)
+"""Longer than any session is good (`ConsoleSettings.session`)."""
 _AGAIN = 1.0
 """Seconds between tries to read the notes for the first time."""
 _TIDY_ABOVE = 1000
@@ -39,6 +39,7 @@ class SignedOut:
         self._notes: dict[str, Note] = {}
         self._tidy_above = _TIDY_ABOVE
         self._is_read = False
+        self._trouble = "the bus is asked for it"
         self._news = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
 
@@ -57,7 +58,7 @@ class SignedOut:
         While the bus is away that is what was noted before. Raises Unavailable when nothing was read yet.
         """
         if not self._is_read:
-            raise Unavailable("who signed out is not known yet, since the bus does not answer: try again in a moment")
+            raise Unavailable(f"who signed out is not known yet, try again in a moment ({self._trouble})")
         notes = [note for name in names if (note := self._notes.get(key_of(name))) is not None]
         # One that is forgotten in the ledger counts for nobody any more: who began since then began at 0.
         return any(note.revision > began and note.until > self._clock() for note in notes)
@@ -94,7 +95,9 @@ class SignedOut:
                         else:
                             self._take(note)
             except SealaneError as error:
-                log.info("who signed out is not followed yet: %s", error)
+                if str(error) != self._trouble:
+                    self._trouble = str(error)
+                    log.warning("who signed out is not followed: %s", error)
                 await asyncio.sleep(_AGAIN)
 
     def _take(self, note: Note) -> None:
