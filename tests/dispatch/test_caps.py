@@ -25,6 +25,7 @@ from workers.local.github import Github
 from workers.local.github.credentials import Caller
 from workers.local.github.seed import USER
 from workers.local.github.smart_http import Update
+from workers.local.loopback import Loopback
 
 MAIN = "refs/heads/main"
 ROOM = 900_000
@@ -110,11 +111,10 @@ async def pushing(tmp_path: Path) -> AsyncIterator[Pushing]:
     receiver = Receiver()
     application = web.Application(client_max_size=30 << 20)
     application.router.add_post("/", receiver.take)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    server = Loopback("the receiver")
+    await server.start(application)
     async with Github(tmp_path / "github") as local:
-        await local.hook_to(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+        await local.hook_to(f"{server.url}/")
         await local.deliveries.settled()
         client = GithubClient(local.url)
         github = GithubRepositories(client, AppCredentials(github_settings(local), client))
@@ -127,7 +127,7 @@ async def pushing(tmp_path: Path) -> AsyncIterator[Pushing]:
         assert await pushing.tenants(first) == {"acme": "added", "beta": "added", "gamma": "added"}
         yield pushing
         await client.close()
-    await runner.cleanup()
+    await server.stop()
 
 
 async def test_a_push_of_2100_commits_yields_what_the_trees_say(pushing: Pushing) -> None:

@@ -19,6 +19,7 @@ from tests.fakes.github import FakeDeliveries, FakeGithub, Stored
 from workers.adapters.github import AppCredentials, AppDeliveries, GithubClient, GithubRepositories
 from workers.github_rules import GithubSettings
 from workers.local.github import Github as LocalGithub
+from workers.local.loopback import Loopback
 from workers.ports import Deliveries, Github
 from workers.ports.github import Repository
 
@@ -162,11 +163,10 @@ async def receiver(status: int) -> AsyncIterator[str]:
 
     application = web.Application()
     application.router.add_post("/", answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    await runner.cleanup()
+    server = Loopback("the receiver")
+    await server.start(application)
+    yield f"{server.url}/"
+    await server.stop()
 
 
 _PLACES: dict[str, Callable[[Path], AbstractAsyncContextManager[Place]]] = {"fake": _fake, "local-github": _local}

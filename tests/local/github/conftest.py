@@ -8,6 +8,7 @@ from aiohttp import ClientSession, web
 
 from tests.local.github.client import Api, Receiver, WorkTree
 from workers.local.github import Github
+from workers.local.loopback import Loopback
 
 
 @pytest.fixture
@@ -16,12 +17,11 @@ async def receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     application = web.Application(client_max_size=30 << 20)
     application.router.add_post("/webhooks/github", receiver.take)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/webhooks/github"
+    server = Loopback("the receiver")
+    await server.start(application)
+    receiver.url = f"{server.url}/webhooks/github"
     yield receiver
-    await runner.cleanup()
+    await server.stop()
 
 
 @pytest.fixture
