@@ -89,14 +89,14 @@ class _Gathered:
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. What it cannot read, or not in time, is answered with problem details and ends it."""
 
-    def __init__(self, *given: Any, unread: Unread, **more: Any) -> None:
-        super().__init__(*given, **more)
-        self._unread = unread
-
     _in_head = True
     _arrived = 0
     """Bytes since the last head was complete: at least those of this one."""
     _deadline: asyncio.TimerHandle | None = None
+
+    def __init__(self, *given: Any, unread: Unread, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._unread = unread
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin to wait for a head, unless there are too many of us."""

@@ -28,8 +28,8 @@ from workers.gateway.runs import RunsDoor
 from workers.gateway.tokens import Bearer
 
 PATH = "/tickets"
-TICKET = "ticket"
-"""The parameter of the query."""
+BY_TICKET = "sealane.ticket"
+"""Where in an ASGI scope it stands that a ticket was shown, and was good."""
 LIFETIME = timedelta(seconds=60)
 _TICKET = re.compile(r"slt_[A-Za-z0-9_-]{43}")
 _USED = b"used"
@@ -60,7 +60,7 @@ class Viewers:
         principal = None
         if self.sessions is not None:
             principal = await self.sessions.principal(request)
-        if principal is None and TICKET in request.query_params:
+        if principal is None and "ticket" in request.query_params:
             principal = await self._by_ticket(request)
         if principal is None:
             return await self._bearer(request)
@@ -70,12 +70,13 @@ class Viewers:
     async def _by_ticket(self, request: Request) -> Principal:
         """Return whose ticket it is, and use it up. Raises Problem: 401, and 503 when the bus is away."""
         try:
-            principal = await self._redeemed(request.query_params[TICKET], request.path_params.get("run"))
+            principal = await self._redeemed(request.query_params["ticket"], request.path_params.get("run"))
         except SealaneError as error:
             raise away(str(error)) from None
         if principal is None:
             sentence = "this ticket was used, is too old, or is for another run: POST /tickets gives a new one"
             raise unauthenticated(sentence)
+        request.scope[BY_TICKET] = True
         return principal
 
     async def _redeemed(self, ticket: str, run: str | None) -> Principal | None:

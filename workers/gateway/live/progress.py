@@ -28,7 +28,7 @@ from workers.gateway.principals import Principal
 from workers.gateway.problems import Problem, away, shown
 from workers.gateway.runs import RUN, RunsDoor, unknown
 from workers.gateway.tokens import Bearer
-from workers.gateway.viewers import TICKET
+from workers.gateway.viewers import BY_TICKET
 
 PLACE_PATTERN = rf"^([0-9]{{1,18}})({COMPLETED})?$"
 _PLACE = re.compile(PLACE_PATTERN.strip("^$"))
@@ -70,8 +70,8 @@ class LiveDoor:
     async def get(self, request: Request) -> Response:
         """Answer GET /progress/{run}."""
         answer = await self._told(request, str(request.path_params["run"]))
-        if TICKET in request.query_params:
-            # The page may be at any address: whoever shows a ticket was given it, and no cookie comes with it there.
+        if BY_TICKET in request.scope:
+            # The page may be at any address: whoever shows a ticket was given it, and nothing else counted.
             answer.headers["access-control-allow-origin"] = "*"
         return answer
 
