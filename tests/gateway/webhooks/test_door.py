@@ -87,6 +87,16 @@ async def test_body_is_known_after_the_duplicate_window(lane: Lane, github: Gith
     assert len(await lane.messages("EVENTS", "github.pushed")) == 1
 
 
+async def test_body_is_known_for_90_days(lane: Lane, github: Github) -> None:
+    """The note of a body, under its hash, lasts that long, and nothing else in the ledger's stream ends it sooner."""
+    await github.deliver(raw("push"))
+    ((noted, _),) = await lane.messages("KV_ledger", "$KV.ledger.delivery.")
+    ledger = (await lane.connection.client.jetstream().stream_info("KV_ledger")).config
+
+    assert noted["Nats-TTL"] == f"{90 * 24 * 3600}s"
+    assert not ledger.max_age
+
+
 async def test_body_that_was_stored_and_not_noted_is_noted_then(lane: Lane, github: Github) -> None:
     """Whatever ended in between: the same delivery again stores nothing twice, and is known from then on."""
     first = await github.deliver(raw("push"))
