@@ -135,6 +135,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
             command.process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             command.process.kill()
+            command.process.wait()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.journeys.conftest import Up, sealane
 from tests.journeys.test_shell import in_shell
 from workers.local.registry import build_image, push, write_layout
 
-pytestmark = pytest.mark.gcloud
+pytestmark = [pytest.mark.gcloud, pytest.mark.timeout(600)]
 
 
 def pushed(world: Up, folder: Path, name: str) -> tuple[str, str]:

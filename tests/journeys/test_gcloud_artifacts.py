@@ -9,7 +9,7 @@ from tests.journeys.conftest import Up
 from tests.journeys.test_gcloud import pushed
 from tests.journeys.test_shell import in_shell
 
-pytestmark = pytest.mark.gcloud
+pytestmark = [pytest.mark.gcloud, pytest.mark.timeout(600)]
 
 
 def test_gcloud_lists_what_was_pushed(idle_world: Up, tmp_path: Path) -> None:

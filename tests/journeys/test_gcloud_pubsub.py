@@ -10,7 +10,7 @@ from tests.journeys.conftest import Up, eventually
 from tests.journeys.notified import is_attested, pushed
 from tests.journeys.test_shell import in_shell
 
-pytestmark = pytest.mark.gcloud
+pytestmark = [pytest.mark.gcloud, pytest.mark.timeout(600)]
 
 
 def test_gcloud_publishes_and_pulls(world: Up, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ LOCAL_ENV = f'eval "$({" ".join(SEALANE)} local env --data "$DATA")"'
 """What people type first."""
 
 
-def in_shell(data: Path, command: str, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+def in_shell(data: Path, command: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
     """Run a command in a shell that evaluated what `sealane local env` says."""
     said = sealane("local", "env", "--data", str(data))
     assert said.returncode == 0, said.stderr
