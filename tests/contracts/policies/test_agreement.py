@@ -86,7 +86,7 @@ def enforced(workload: Workload) -> EnforcedWorkload:
     return EnforcedWorkload(workload.cluster, workload.namespace, account, workload.identity)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=policies(), image=images(), workload=workloads())
 async def test_both_admit_the_same_images_by_the_same_rule(
     both: Both, wanted: Policy, image: str, workload: Workload
