@@ -30,6 +30,7 @@ async def test_what_is_new_waits_while_somebody_points_at_the_list(screen: Page,
 
     await expect(screen.get_by_role("button", name="2 new runs")).to_be_visible(timeout=PATIENCE)
     await expect(rows.locator("[data-f=state]")).to_have_text(["done"])
+    await expect(rows.get_by_role("link", name=image, exact=True)).to_have_count(1)
     await screen.get_by_role("searchbox").hover()
     await expect(rows.locator(".tail")).to_have_text(["about new-2", "about new-1", "shop@sha256:0123456789ab"])
     await expect(screen.locator("#held")).to_be_hidden()

@@ -129,6 +129,7 @@ async def test_every_page_forbids_what_is_not_from_here(people: People) -> None:
     for page in found:
         policy = page.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+        assert {"frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} <= set(policy.split("; "))
         assert "unsafe" not in policy
         assert page.headers["x-content-type-options"] == "nosniff"
         assert "<script>" not in page.text

@@ -115,6 +115,7 @@ function listRuns(list) {
     row.dataset.run = run.run;
     for (const name of ["state", "type", "worker", "actor"]) set(name, run[name]);
     const subject = shortened(run.subject ?? run.id);
+    row.querySelector("[data-f=subject]").setAttribute("aria-label", spelled(subject));
     const tail = subject.slice(subject.lastIndexOf("/") + 1);
     set("tail", tail);
     set("head", subject.slice(0, subject.length - tail.length));
