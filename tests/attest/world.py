@@ -118,7 +118,7 @@ class GuardedClaims:
         """Hold a key; nothing breaks here."""
         return self._claims.lease(key)
 
-    async def once(self, key: str, work: Any, *, under: Any = None) -> Any:
+    async def once(self, key: str, work: Any, **how: Any) -> Any:
         """Do the work with a lease whose marks may break."""
 
         async def guarded(lease: Any) -> Any:
@@ -128,7 +128,7 @@ class GuardedClaims:
                 await self._claims.silence()
                 raise
 
-        return await self._border.cross("claims.once", lambda: self._claims.once(key, guarded, under=under))
+        return await self._border.cross("claims.once", lambda: self._claims.once(key, guarded, **how))
 
 
 class _MarkGuard:

@@ -10,6 +10,7 @@ from schemas.github import ZERO
 from schemas.tenants import TenantOnboarded
 from tests.dispatch.conftest import MAIN, RULES, Scene, said, settings, tenant
 from workers.failures import NotFound, NotYet, Unavailable
+from workers.retention import Retention
 
 ADDED, MODIFIED, REMOVED = "tenant.onboarded: added", "tenant.onboarded: modified", "tenant.offboarded: removed"
 
@@ -261,7 +262,7 @@ async def test_an_api_that_shows_an_older_push_is_waited_for(scene: Scene) -> No
 
 
 async def test_a_repeat_says_the_same_though_the_place_has_moved_on(scene: Scene) -> None:
-    """The process ended before its events were stored; others went on meanwhile."""
+    """The process ended before its events were stored; others went on meanwhile, for as long as dead letters wait."""
     await started(scene)
     first = scene.push({tenant("gamma"): "1"})
     lost = await scene.take(first, event_id="first")
@@ -271,6 +272,8 @@ async def test_a_repeat_says_the_same_though_the_place_has_moved_on(scene: Scene
 
     assert [event.model_dump() for event in again] == [event.model_dump() for event in lost]
     assert await scene.tenants(scene.push({tenant("epsilon"): "1"})) == {"epsilon": ADDED}
+    decided = [entry.lasts for key, entry in scene.claims.entries.items() if key.startswith("push|")]
+    assert set(decided) == {Retention().dead_age}
 
 
 @pytest.mark.parametrize("call", range(4))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from workers.failures import LeaseLost
 from workers.ports import Json, Lease
@@ -19,6 +20,8 @@ class Entry:
     attempt: int = 0
     step: str | None = None
     result: Json | None = None
+    lasts: timedelta | None = None
+    """For how long the result is wanted; None for as long as is usual."""
     kept: Json | None = None
 
 
@@ -70,8 +73,15 @@ class FakeClaims:
                 entry.silent = entry.owner is not None
             self._changed.notify_all()
 
-    async def once(self, key: str, work: Callable[[Lease], Awaitable[Json]], *, under: Lease | None = None) -> Json:
-        """Return the result for the key, or do the work."""
+    async def once(
+        self,
+        key: str,
+        work: Callable[[Lease], Awaitable[Json]],
+        *,
+        under: Lease | None = None,
+        kept: timedelta | None = None,
+    ) -> Json:
+        """Return the result for the key, or do the work; the fake only notes for how long it would be kept."""
         if under is not None and not under.left():
             raise LeaseLost("the lease under which this claim is asked for is somebody else's")
         entry = self.entries.setdefault(key, Entry())
@@ -86,7 +96,7 @@ class FakeClaims:
             raise
         if entry.owner is not lease:
             raise LeaseLost("the lease ended before the result was stored")
-        entry.result = result
+        entry.result, entry.lasts = result, kept
         await self._released(entry, lease)
         return result
 

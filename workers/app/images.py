@@ -79,9 +79,16 @@ class UnsharedLease:
 class UnsharedClaims:
     """Claims without a bus: nobody is kept away, nothing is remembered."""
 
-    async def once(self, key: str, work: Callable[[Lease], Awaitable[Json]], *, under: Lease | None = None) -> Json:
+    async def once(
+        self,
+        key: str,
+        work: Callable[[Lease], Awaitable[Json]],
+        *,
+        under: Lease | None = None,
+        kept: timedelta | None = None,
+    ) -> Json:
         """Do the work."""
-        del key, under
+        del key, under, kept
         return await work(UnsharedLease())
 
     def lease(self, key: str) -> AbstractAsyncContextManager[Lease]:

@@ -1,5 +1,7 @@
 """Consumes `github.pushed` and `github.package_published`: emits what their paths and packages mean."""
 
+from datetime import timedelta
+
 from schemas.certificates import CertificateExpiring
 from schemas.envelope import Envelope
 from schemas.github import GithubPackagePublished, GithubPushed
@@ -13,6 +15,8 @@ from workers.github_rules import GithubSettings
 from workers.ports import Claims, Clock, Github, Json, Lease, Progress
 
 _MOST_NAMED = 5
+_REPLAYED_WITHIN = timedelta(days=90)
+"""As long as a dead letter waits: a push that became one after its place was taken is decided no second time."""
 
 
 async def dispatch(
@@ -43,7 +47,7 @@ async def dispatch(
     # Pushes of one ref take turns. What was decided is remembered for the push itself: should this process end before
     # the events are stored, the repeat finds the same commits, though the place has moved on.
     async with claims.lease(f"ref|{event.repository_id}|{event.ref}") as lease:
-        step = Step.read(await claims.once(f"push|{envelope.message_id}", decide, under=lease))
+        step = Step.read(await claims.once(f"push|{envelope.message_id}", decide, under=lease, kept=_REPLAYED_WITHIN))
         progress.log(step.why)
         seen = await reading.look(step)
         moved = step.moved(Place.read(lease.kept))

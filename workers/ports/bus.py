@@ -47,11 +47,19 @@ class Lease(Protocol):
 class Claims(Protocol):
     """Makes sure that work which must not happen twice has one owner at a time, and remembers the result."""
 
-    async def once(self, key: str, work: Callable[[Lease], Awaitable[Json]], *, under: Lease | None = None) -> Json:
+    async def once(
+        self,
+        key: str,
+        work: Callable[[Lease], Awaitable[Json]],
+        *,
+        under: Lease | None = None,
+        kept: timedelta | None = None,
+    ) -> Json:
         """Return the stored result for the key, or do the work under a lease and store what it returns.
 
         Waits while somebody else holds the key; but not where all who ask for it do so `under` one other lease: who
-        has that one knows that nobody else works. Raises LeaseLost when either lease ended before the result was
+        has that one knows that nobody else works. The result is `kept` for so long after; else for as long as the
+        settings have it. Raises LeaseLost when either lease ended before the result was
         stored, and whatever the work raised.
         """
 

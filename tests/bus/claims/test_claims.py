@@ -229,6 +229,8 @@ async def test_only_what_is_over_expires(join: Join, provisioned: Connection) ->
 
     assert await _ttl(provisioned, "failed") is None
     assert await _ttl(provisioned, "done") == "86400s"
+    await claims.once("long", work, kept=timedelta(days=90))
+    assert await _ttl(provisioned, "long") == f"{90 * 86400}s"
 
 
 async def _ttl(connection: Connection, key: str) -> str | None:

@@ -163,6 +163,9 @@ class HeldLease:
         return found == claim
 
 
+_Work = Callable[[HeldLease], Awaitable[Json]]
+
+
 class NatsClaims:
     """The port Claims. `lease`: how long a holder may be silent; `done_ttl`: how long results are remembered.
 
@@ -184,7 +187,7 @@ class NatsClaims:
         self._owner = owner
         self._done_ttl = done_ttl
 
-    async def once(self, key: str, work: Callable[[HeldLease], Awaitable[Json]], *, under: Lease | None = None) -> Json:
+    async def once(self, key: str, work: _Work, *, under: Lease | None = None, kept: timedelta | None = None) -> Json:
         """See workers.ports.Claims. Raises also Invalid when the result is no JSON or larger than 64 KiB."""
         held = await self._take(key, remembered=True, under=under)
         if isinstance(held, Claim):
@@ -192,7 +195,7 @@ class NatsClaims:
         async with self._renewed(held):
             async with self._given_back_on_failure(held):
                 result = _as_json(key, await work(held))
-            await held.end({"state": "done", "result": result}, ttl=self._done_ttl)
+            await held.end({"state": "done", "result": result}, ttl=kept or self._done_ttl)
         return result
 
     @asynccontextmanager
