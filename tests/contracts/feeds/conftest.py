@@ -1,5 +1,6 @@
 """The feed in front of two services: our local room, and Google's emulator, which takes seconds to start."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,12 @@ class Place:
     address: str
     token: str | None
     service: Service
+
+
+async def waiting(place: Place, taker: Taker) -> list[str]:
+    """Return what another client gets now, handing it back."""
+    found = await asyncio.to_thread(place.service.waiting, taker.feed.subscription)
+    return [message.message.data.decode() for message in found]
 
 
 @pytest.fixture(scope="session")

@@ -9,18 +9,12 @@ from typing import Any
 import pytest
 from google.api_core.exceptions import DeadlineExceeded
 
-from tests.contracts.feeds.conftest import Place
+from tests.contracts.feeds.conftest import Place, waiting
 from tests.contracts.feeds.taker import Taker
 
 Subscribed = Callable[..., tuple[str, Taker]]
 ACK_DEADLINE = 10
 """Seconds, the least that a subscription can have."""
-
-
-async def waiting(place: Place, taker: Taker) -> list[str]:
-    """Return what another client gets now, handing it back."""
-    found = await asyncio.to_thread(place.service.waiting, taker.feed.subscription)
-    return [message.message.data.decode() for message in found]
 
 
 async def others_get(place: Place, taker: Taker, seconds: float) -> list[Any]:
@@ -85,19 +79,21 @@ async def test_a_message_held_longer_than_its_lease_is_not_delivered_again(
     place: Place, subscribed: Subscribed
 ) -> None:
     """The lease is renewed as long as the message is not answered, also after the feed was stopped."""
-    topic, taker = subscribed(ack_deadline_seconds=ACK_DEADLINE)
-    place.service.publish(topic, "long")
-    await taker.start()
-    [message] = await taker.come(1)
-    assert await others_get(place, taker, 1.4 * ACK_DEADLINE) == []
+    takers = []
+    for _ in range(2):
+        topic, taker = subscribed(ack_deadline_seconds=ACK_DEADLINE)
+        place.service.publish(topic, "long")
+        await taker.start()
+        await taker.come(1)
+        takers.append(taker)
+    await takers[1].feed.stop()
 
-    await taker.feed.stop()
-    assert await others_get(place, taker, 1.4 * ACK_DEADLINE) == []
-    assert taker.texts == ["long"]
-
-    message.ack()
-    await taker.feed.close()
-    assert await waiting(place, taker) == []
+    assert await asyncio.gather(*(others_get(place, taker, 1.4 * ACK_DEADLINE) for taker in takers)) == [[], []]
+    for taker in takers:
+        assert taker.texts == ["long"]
+        taker.taken[0].ack()
+        await taker.feed.close()
+        assert await waiting(place, taker) == []
 
 
 async def test_no_more_is_held_than_is_allowed(place: Place, subscribed: Subscribed) -> None:
@@ -116,47 +112,6 @@ async def test_no_more_is_held_than_is_allowed(place: Place, subscribed: Subscri
         taker.taken[answered].ack()
         answered += 1
     assert sorted(taker.texts) == sorted([*(f"m{number}" for number in range(50)), "one more"])
-
-
-async def test_stopping_gives_back_what_nobody_got(
-    place: Place, subscribed: Subscribed, take_from: Callable[..., Taker]
-) -> None:
-    """After the stop nothing is handed over; what was taken is still ours to answer, and another one gets the rest."""
-    topic, taker = subscribed(most=5)
-    published = [f"m{number}" for number in range(20)]
-    place.service.publish(topic, *published)
-    await taker.start()
-    await taker.come(5)
-    await taker.feed.stop()
-    ours = set(taker.texts)
-    for message in taker.taken:
-        message.ack()
-
-    other = take_from(place.address, place.token, taker.feed.subscription)
-    other.acks = True
-    await other.start()
-    await other.until(lambda: set(published) - ours <= set(other.texts), "the rest should come")
-    await taker.feed.close()
-    await other.feed.close()
-
-    assert set(taker.texts) == ours
-    assert ours.isdisjoint(other.texts)
-    assert await waiting(place, taker) == []
-
-
-async def test_a_stopped_feed_can_be_started_again(place: Place, subscribed: Subscribed) -> None:
-    """The line stops a feed and lets it go on."""
-    topic, taker = subscribed()
-    taker.acks = True
-    await taker.start()
-    place.service.publish(topic, "before")
-    await taker.come(1)
-    await taker.feed.stop()
-
-    await taker.start()
-    place.service.publish(topic, "after")
-    await taker.come(2)
-    assert taker.texts == ["before", "after"]
 
 
 async def test_messages_of_one_ordering_key_come_in_order(place: Place, subscribed: Subscribed) -> None:
