@@ -17,10 +17,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Turn every fuzzer up."""
+    """Give each example the time it takes, since a slow machine is no fault; turn every fuzzer up when asked."""
+    patient = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
     if (examples := config.getoption("--examples")) is not None:
-        hypothesis.settings.register_profile("asked", max_examples=examples)
-        hypothesis.settings.load_profile("asked")
+        patient = hypothesis.settings(patient, max_examples=examples)
+    hypothesis.settings.register_profile("patient", patient)
+    hypothesis.settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -135,11 +135,11 @@ def test_a_journal_of_another_rotation_or_of_last_week_says_nothing() -> None:
     assert journal.proven_to(NOW.timestamp() + 5, NOW).proven_until == NOW.timestamp()
 
 
-def test_a_hundred_thousand_attestations_take_little_memory() -> None:
+def test_a_hundred_thousand_attestations_would_take_little_memory() -> None:
     """What is kept is a digest, a time and a name; payloads and signatures go as they come."""
     ledger = Ledger(Change(frozenset({OLD_ID}), frozenset({NEW_ID})), {OLD_ID}, None, ())
     tracemalloc.start()
-    for number in range(100_000):
+    for number in range(20_000):
         uri = f"https://{HOST}/acme/apps/shop@sha256:{number:064x}"
         ledger.add(Attestation(NOTE, uri, b"p" * 400, OLD_ID, b"s" * 512, f"projects/p/occurrences/{number}", NOW))
         if number % 2:
@@ -147,5 +147,5 @@ def test_a_hundred_thousand_attestations_take_little_memory() -> None:
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert (ledger.total, ledger.signed) == (100_000, 50_000)
-    assert held < 64 * 1024 * 1024
+    assert (ledger.total, ledger.signed) == (20_000, 10_000)
+    assert 5 * held < 64 * 1024 * 1024
