@@ -123,6 +123,22 @@ async def test_service_account_brings_its_own_token(issuer: LocalIssuer) -> None
     assert refused.value.members["claim"] == "email"
 
 
+async def test_one_issuer_speaks_to_programs_and_to_people(issuer: LocalIssuer) -> None:
+    """Two audiences of one issuer are two kinds of bearers: the token's audience tells which."""
+    google = {"kind": "google", "issuer": issuer.url, "keys": f"{issuer.url}/.well-known/jwks"}
+    issuers = [google | {"name": "google", "audience": AUDIENCE}, google | {"name": "people", "audience": "console"}]
+    claims = {"email": "ada@acme.example"}
+    principals = [{"name": name, "issuer": name, "claims": claims, "may_publish": []} for name in ("google", "people")]
+    tokens = Tokens(Policy.model_validate({"issuers": issuers, "principals": principals}), KeySets(fetch_key_set))
+    said = claims | {"email_verified": True}
+
+    for audience, name in ((AUDIENCE, "google"), ("console", "people"), (["else", "console"], "people")):
+        assert (await tokens.bearer(issuer.token(**said, aud=audience))).principal.name == name
+    with pytest.raises(Problem, match=f"ask for audience '{AUDIENCE}' or 'console'") as refused:
+        await tokens.bearer(issuer.token(**said, aud="else"))
+    assert refused.value.members["claim"] == "aud"
+
+
 async def test_key_that_the_issuer_withdrew_is_forgotten(issuer: LocalIssuer) -> None:
     """An hour later the set is looked at again; a day after the last look no old key counts."""
     now = 0.0

@@ -64,7 +64,8 @@ class Issuer(_Data):
     keys: Url | None = None
     """Where its key set (JWKS, RFC 7517) is."""
     audience: Text
-    """The claim `aud` that a token for this door bears."""
+    """The claim `aud` that a token for this door bears. It tells apart issuers of one URL: one for programs, say, and
+    one for people who sign in to the console."""
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256",)
     """The signature algorithms that are accepted: asymmetric ones only."""
     leeway: Annotated[int, Field(ge=0, le=300)] = 30
@@ -191,7 +192,7 @@ class Policy(_Data):
     def _fits_together(self) -> Self:
         issuers = {issuer.name: issuer for issuer in self.issuers}
         _unique("issuer", [issuer.name for issuer in self.issuers])
-        _unique("issuer's URL", [issuer.url for issuer in self.issuers])
+        _unique("issuer's URL and audience", [f"{issuer.url} for {issuer.audience}" for issuer in self.issuers])
         _unique("principal", [principal.name for principal in self.principals])
         _unique("API key", [key for principal in self.principals for key in principal.api_keys])
         _unique("certificate", [name for principal in self.principals for name in principal.certificates])
@@ -222,9 +223,10 @@ class Policy(_Data):
         return self
 
     @cached_property
-    def by_url(self) -> dict[str, Issuer]:
-        """Issuers by the claim `iss`."""
-        return {issuer.url: issuer for issuer in self.issuers}
+    def by_url(self) -> dict[str, tuple[Issuer, ...]]:
+        """Issuers by the claim `iss`: several when they differ in their audience."""
+        urls = dict.fromkeys(issuer.url for issuer in self.issuers)
+        return {url: tuple(issuer for issuer in self.issuers if issuer.url == url) for url in urls}
 
     def bearers(self, issuer: Issuer) -> tuple[Principal, ...]:
         """Return those who bear the tokens of an issuer, in order."""

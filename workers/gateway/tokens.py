@@ -55,9 +55,13 @@ class Tokens:
             raise
 
     def _issuer(self, header: Mapping[str, Any], said: Mapping[str, Any]) -> Issuer:
-        issuer = self._policy.by_url.get(str(said.get("iss")))
-        if issuer is None:
+        named = self._policy.by_url.get(str(said.get("iss")))
+        if named is None:
             raise unauthenticated(f"tokens of the issuer {shown(said.get('iss'))} are not accepted here", claim="iss")
+        issuer = next((one for one in named if _is_for(one, said.get("aud"))), None)
+        if issuer is None:
+            audiences = " or ".join(repr(one.audience) for one in named)
+            raise unauthenticated(f"the token is not meant for this door: ask for audience {audiences}", claim="aud")
         if header.get("alg") not in issuer.algorithms:
             raise unauthenticated(
                 f"the token is signed with {shown(header.get('alg'))}: accepted is {', '.join(issuer.algorithms)}",
@@ -126,6 +130,11 @@ def _unproven(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
             "what follows `Bearer` is neither an API key of this door nor a signed token", claim="token"
         )
     return header, claims
+
+
+def _is_for(issuer: Issuer, audience: Any) -> bool:
+    """Whether one of the audiences that a token says is an issuer's (RFC 7519 §4.1.3: a text or a list of them)."""
+    return issuer.audience in (audience if isinstance(audience, list) else [audience])
 
 
 def told(claims: Mapping[str, Any]) -> dict[str, str]:
