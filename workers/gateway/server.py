@@ -19,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workers.bus.claims.ledger import Ledger
+from workers.bus.doors.steady import steadily
 from workers.bus.rooms import consumers_of
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.publisher import Publisher
@@ -175,7 +176,9 @@ class Door:
         self.live.start()
         if self._console is not None:
             await self._console.start()
-        self._watching = asyncio.create_task(self._patience.watch(), name="slow clients")
+        self._watching = asyncio.create_task(
+            steadily(self._patience.watch, "looking for slow clients"), name="slow clients"
+        )
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]), name="door")
         while not self._server.started:
             if self._serving.done():

@@ -15,6 +15,7 @@ from functools import cached_property
 
 from schemas.progress import ProgressMessage
 from workers.bus.doors.follow import follow, last_sequence, read_progress
+from workers.bus.doors.steady import steadily
 from workers.bus.topology.streams import PROGRESS
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.jetstream import JetStreamApi
@@ -119,7 +120,7 @@ class Fanout:
 
     def start(self) -> None:
         """Begin with what comes next, as soon as the bus is there."""
-        self._following = asyncio.create_task(self._follow(), name="follow PROGRESS")
+        self._following = asyncio.create_task(steadily(self._follow, "following PROGRESS"), name="follow PROGRESS")
 
     async def close(self) -> None:
         """Follow no more, and close what is watched, now and later."""

@@ -16,6 +16,7 @@ from schemas.progress import ProgressMessage
 from workers.bus.doors.fanout import EVERY_RUN, Bounds, Fanout, Said, Watch, bounds, ended
 from workers.bus.doors.history import read_run
 from workers.bus.doors.runs import AUDIT, Consumers, Run, RunState
+from workers.bus.doors.steady import steadily
 from workers.bus.topology.streams import PROGRESS
 from workers.bus.transport.connection import Connection
 from workers.bus.transport.stored import Page, read_page
@@ -84,8 +85,8 @@ class Index:
 
     def start(self) -> None:
         """Begin to read."""
-        for work in (self._work(), self._forget()):
-            self._tasks.append(asyncio.create_task(work, name="index of runs"))
+        for work in (self._work, self._forget):
+            self._tasks.append(asyncio.create_task(steadily(work, "the list of runs"), name="index of runs"))
 
     async def close(self) -> None:
         """Read no more, and let those who wait go."""

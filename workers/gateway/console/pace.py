@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from workers.bus.doors.fanout import EVERY_RUN, Fanout, Said, ended
+from workers.bus.doors.steady import steadily
 
 BUCKETS, BUCKET_SECONDS = 30, 10.0
 _PATIENCE = 15.0
@@ -42,7 +43,7 @@ class Pace:
 
     def start(self) -> None:
         """Begin to count."""
-        self._counting = asyncio.create_task(self._count(), name="pace of workers")
+        self._counting = asyncio.create_task(steadily(self._count, "the pace of workers"), name="pace of workers")
 
     async def close(self) -> None:
         """Count no more."""

@@ -16,6 +16,7 @@ from schemas.identity import digest_of
 from workers.bus.claims.ledger import Ledger
 from workers.bus.doors.fanout import ended
 from workers.bus.doors.notes import Note, follow_notes
+from workers.bus.doors.steady import steadily
 from workers.bus.topology.streams import SIGNED_OUT
 from workers.bus.transport.connection import Connection
 from workers.failures import SealaneError, Unavailable
@@ -45,7 +46,7 @@ class SignedOut:
 
     def start(self) -> None:
         """Begin to follow."""
-        self._following = asyncio.create_task(self._follow(), name="who signed out")
+        self._following = asyncio.create_task(steadily(self._follow, "following who signed out"), name="who signed out")
 
     async def close(self) -> None:
         """Follow no more."""

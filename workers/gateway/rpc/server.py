@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc.aio
 
+from workers.bus.doors.steady import steadily
 from workers.bus.transport.connection import Connection
 from workers.failures import Invalid
 from workers.gateway.events import PATIENCE
@@ -93,11 +94,15 @@ class RpcDoor:
             port = server.add_insecure_port(f"{host}:{port}")
         else:
             port = server.add_secure_port(f"{host}:{port}", await self._certificates.load())
-            self._watching.append(asyncio.create_task(self._certificates.watch(), name="certificates"))
+            self._watching.append(
+                asyncio.create_task(
+                    steadily(self._certificates.watch, "looking for a new certificate"), name="certificates"
+                )
+            )
         await self._say()
         await server.start()
         self._server = server
-        self._watching.append(asyncio.create_task(self._watch(), name="grpc health"))
+        self._watching.append(asyncio.create_task(steadily(self._watch, "telling health"), name="grpc health"))
         return port
 
     async def stop(self) -> None:
