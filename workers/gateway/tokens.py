@@ -41,11 +41,14 @@ class Tokens:
         self._policy = policy
         self._keys = keys
 
-    async def bearer(self, token: str) -> Bearer:
-        """Return who bears a token. Raises Problem: 401, 403, or 503 when the issuer's keys cannot be had."""
+    async def bearer(self, token: str, of: Issuer | None = None) -> Bearer:
+        """Return who bears a token, `of` one issuer alone where it is named: others of its URL have other audiences.
+
+        Raises Problem: 401, 403, or 503 when the issuer's keys cannot be had.
+        """
         header, said = _unproven(token)
         try:
-            issuer = self._issuer(header, said)
+            issuer = self._issuer(header, said, of)
             claims = await self._proven(token, issuer, header)
             if issuer.kind == "google" and claims.get("email_verified") is not True:
                 claims.pop("email", None)
@@ -54,9 +57,11 @@ class Tokens:
             problem.evidence = told(said)
             raise
 
-    def _issuer(self, header: Mapping[str, Any], said: Mapping[str, Any]) -> Issuer:
-        named = self._policy.by_url.get(str(said.get("iss")))
-        if named is None:
+    def _issuer(self, header: Mapping[str, Any], said: Mapping[str, Any], of: Issuer | None) -> Issuer:
+        named = self._policy.by_url.get(str(said.get("iss")), ())
+        if of is not None:
+            named = tuple(one for one in named if one == of)
+        if not named:
             raise unauthenticated(f"tokens of the issuer {shown(said.get('iss'))} are not accepted here", claim="iss")
         issuer = next((one for one in named if _is_for(one, said.get("aud"))), None)
         if issuer is None:

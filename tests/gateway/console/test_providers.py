@@ -27,9 +27,14 @@ async def provider() -> AsyncIterator[PeopleProvider]:
 
 @pytest.fixture
 def policy(provider: PeopleProvider) -> Policy:
-    """Know Alice by her e-mail address, Octavia by her number at GitHub, and Ira by a proxy."""
+    """Know Alice by her e-mail address, Octavia by her number at GitHub, and Ira by a proxy.
+
+    Both issuers of tokens speak to programs as well, under other audiences.
+    """
     keys = f"{provider.url}/.well-known/jwks"
     issuers = [
+        {"name": "programs", "issuer": provider.url, "keys": keys, "audience": "programs"},
+        {"name": "backend", "issuer": "https://iap.example", "keys": keys, "audience": "/projects/2/backend"},
         {"name": "people", "issuer": provider.url, "keys": keys, "audience": CLIENT},
         {"name": "github", "issuer": "https://github.com", "keys": "https://github.com/none", "audience": CLIENT},
         {"name": "iap", "issuer": "https://iap.example", "keys": keys, "audience": "/projects/1/backend"},
@@ -38,6 +43,8 @@ def policy(provider: PeopleProvider) -> Policy:
         "alice": ("people", {"email": "alice@example.com"}),
         "octavia": ("github", {"user_id": "583231"}),
         "ira": ("iap", {"email": "ira@example.com"}),
+        "robot": ("programs", {"email": "alice@example.com"}),
+        "robot-2": ("backend", {"email": "ira@example.com"}),
     }
     people = [
         {"name": name, "issuer": issuer, "claims": claims, "may_publish": (), "may_see": [{}], "may_act": True}
@@ -126,6 +133,7 @@ async def test_nobody_unknown_gets_in(person: Person, provider: PeopleProvider) 
         ({"nonce": "another"}, 401),
         ({"nonce": None}, 401),
         ({"aud": "somebody-else"}, 401),
+        ({"aud": "programs"}, 401),
         ({"iss": "https://evil.example"}, 401),
         ({"exp": 1}, 401),
         ({"email": "ALICE@example.com"}, 403),
@@ -141,6 +149,14 @@ async def test_an_id_token_that_is_wrong_signs_nobody_in(
 
     assert refused.status == status
     assert (await person.get("/console", follow=False)).status == 303
+
+
+async def test_the_client_of_the_console_counts_whoever_else_a_token_is_for(
+    person: Person, provider: PeopleProvider
+) -> None:
+    """A token for the console and for programs makes nobody a program."""
+    provider.changed = {"aud": ["programs", CLIENT]}
+    assert ">alice<" in (await person.get(await callback(person))).text
 
 
 async def test_coming_back_works_once_and_only_where_it_began(person: Person, house: House) -> None:

@@ -82,9 +82,9 @@ class ProvidersDoor:
         proof = await self._ask.finish(provider, issuer.url, self._redirect(request, provider), begun, said["code"])
         if "claims" in proof:
             return self._tokens.principal_of(issuer, proof["claims"]), own_place(begun["place"])
-        bearer = await self._tokens.bearer(proof["id_token"])
+        bearer = await self._tokens.bearer(proof["id_token"], issuer)
         nonce = str(bearer.claims.get("nonce", ""))
-        if bearer.claims.get("iss") != issuer.url or not secrets.compare_digest(nonce, str(begun["nonce"])):
+        if not secrets.compare_digest(nonce, str(begun["nonce"])):
             raise unauthenticated("what the provider says was meant for somebody else: begin again", claim="nonce")
         return bearer.principal, own_place(begun["place"])
 
