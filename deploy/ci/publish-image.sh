@@ -289,7 +289,7 @@ wait_for_attestation() {
             *) fail 1 "the door does not show the run $run (status $status): $(reason)" ;;
         esac
         [ $(($(date +%s) + interval)) -le "$end" ] ||
-            fail 75 "the image is not attested after $wait s: look at the run $run with 'sealane follow $run'"
+            fail 75 "the image is not attested after $wait s: look at the run $run with 'sealane tail $run'"
         sleep "$interval"
         interval=$((interval < 8 ? interval + 1 : 8))
     done

@@ -147,7 +147,7 @@ ENDINGS = {
     ),
     "without a rule": (_run("done", "echo.answered"), 1, "attested nothing: no signing rule is for"),
     "only spoken of": (_run("done", message='"type":"image.attested"'), 1, "attested nothing"),
-    "unfinished": (_run("running"), 75, "is not attested after 1 s: look at the run run-1"),
+    "unfinished": (_run("running"), 75, "is not attested after 1 s: look at the run run-1 with 'sealane tail run-1'"),
     "somebody else's": (Reply(403, '{"detail":"not yours"}'), 1, "(status 403): not yours"),
 }
 
