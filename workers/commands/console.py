@@ -6,6 +6,7 @@ import typer
 
 from workers.commands.operating import as_operator
 from workers.commands.output import DATA, examples, one_line
+from workers.failures import Invalid
 
 if TYPE_CHECKING:
     from workers.bus.transport.connection import Connection
@@ -39,8 +40,10 @@ def link(context: typer.Context, data: DATA = None) -> None:
 def sign_out(principal: PRINCIPAL, *, data: DATA = None) -> None:
     """End what somebody has open in the console, in all browsers.
 
-    Whoever stays in the policy may sign in again: take the principal out of SEALANE_PRINCIPALS first.
+    Whoever stays in the policy may sign in again: take the principal out of SEALANE_PRINCIPALS first. So a name that
+    the policy does not have is taken as well: mind the spelling.
     """
+    _could_be_a_name(principal)
 
     async def change(connection: "Connection") -> None:
         from workers.bus.claims.ledger import Ledger
@@ -57,3 +60,15 @@ def sign_out(principal: PRINCIPAL, *, data: DATA = None) -> None:
 
     as_operator(data, change)
     typer.echo(f"whatever {one_line(principal)} had open in the console is over; signing in again is up to the policy")
+
+
+def _could_be_a_name(principal: str) -> None:
+    """Raise Invalid for what no policy can have as the name of a principal."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from workers.gateway.principals import Name
+
+    try:
+        TypeAdapter(Name).validate_python(principal)
+    except ValidationError as error:
+        raise Invalid(f"no principal is called {one_line(principal)!r}: give the name as the policy has it") from error

@@ -59,7 +59,10 @@ def show(worker: ONE = None, *, data: DATA = None, as_json: JSON = False) -> Non
 
 @line.command(epilog=examples("sealane line stop attest --reason 'the registry is being moved'"))
 def stop(worker: WORKER, *, reason: REASON = "stopped by hand", data: DATA = None) -> None:
-    """Stop a worker's line for all its replicas, until it is resumed. What it holds goes back to the bus."""
+    """Stop a worker's line for all its replicas, until it is resumed. What it holds goes back to the bus.
+
+    Each replica looks once a second: an event that comes right after this may still be worked on.
+    """
     name = _known(worker)
 
     async def change(connection: "Connection") -> "LineState | None":
