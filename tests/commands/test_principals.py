@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.commands.command import Sealane
 from tests.gateway.issuer import AUDIENCE
 from workers.__main__ import app
 from workers.failures import Invalid
@@ -160,3 +161,20 @@ def test_policy_that_is_away_is_a_sentence(tmp_path: Path) -> None:
     """A file that cannot be read is named."""
     with pytest.raises(Invalid, match=r"absent\.json cannot be read"):
         run("check", str(tmp_path / "absent.json"))
+
+
+def test_policy_that_nobody_gave_is_said() -> None:
+    """Who forgot the file, or mistyped the variable, reads why nobody may do anything."""
+    done = run("check", SEALANE_NATS="nats://127.0.0.1:1")
+
+    assert "Nobody may bring anything." in done.stderr
+    assert "SEALANE_PRINCIPALS names none" in done.stderr
+
+
+async def test_mistyped_variable_of_a_policy_is_said(tmp_path: Path) -> None:
+    """The variable is named with the one that is meant, without its value."""
+    done = await Sealane("nats://127.0.0.1:1", tmp_path, prinicpals="hunter2")("principals", "check")
+
+    said, *rest = done.err.splitlines()
+    assert said == "SEALANE_PRINICPALS is no setting and is ignored: did you mean SEALANE_PRINCIPALS?"
+    assert rest[0] == "Nobody may bring anything."

@@ -65,6 +65,8 @@ def check(file: FILE = "", *, as_json: JSON = False) -> None:
     policy = _policy(file)
     records: list[dict[str, Any]] = [one.as_json() for one in explain(policy)]
     write_records(records, _COLUMNS, as_json=as_json, empty="Nobody may bring anything.")
+    if not file and not policy.principals:
+        typer.echo("SEALANE_PRINCIPALS names none; the door of a local world knows some of its own besides", err=True)
     for issuer in unused(policy):
         typer.echo(f"nobody bears tokens of the issuer {issuer!r}", err=True)
 
@@ -73,11 +75,11 @@ def _policy(file: str) -> Any:
     """Return the policy. Raises Invalid."""
     import sys
 
+    from workers.app.environment import load_settings
     from workers.bus.rooms import all_wirings
     from workers.bus.topology.permissions import doors
     from workers.failures import Invalid
     from workers.gateway.principals import read_policy
-    from workers.settings import Settings
 
     if file == "-":
         text = sys.stdin.read()
@@ -86,5 +88,5 @@ def _policy(file: str) -> Any:
     elif file:
         text = str(Path(file))
     else:
-        text = Settings().principals
+        text = load_settings().principals
     return read_policy(text).within(doors(all_wirings().values()))
