@@ -18,10 +18,19 @@ from workers.bus.doors.entrance import Entered, Entry
 from workers.bus.topology.permissions import BETWEEN_DOORS
 from workers.bus.transport.publisher import PubAck
 from workers.gateway import recent
-from workers.gateway.principals import Policy
+from workers.gateway.callers import hash_of
+from workers.gateway.principals import Grant, Policy, Principal
 from workers.gateway.recent import Recent
 
 _TOKEN = {"authorization": f"Bearer {KEY}"}
+OTHER_KEY = "slk_other000000000000000000000000000000000000"
+
+
+@pytest.fixture
+def policy(policy: Policy) -> Policy:
+    """Know somebody else who may bring the same as the one who calls."""
+    grant = Grant(type="echo.requested")
+    return policy.with_principal(Principal(name="other", api_keys=(hash_of(OTHER_KEY),), may_publish=(grant,)))
 
 
 @pytest.fixture
@@ -53,6 +62,17 @@ async def test_its_first_word_is_heard_at_another_replica(
     assert (await opened).status == 200
     await say_started(lane, run)
     assert [one["event"] for one in await following] == ["progress"]
+
+
+async def test_a_run_stays_that_of_whoever_brought_its_event_first(caller: Caller, others: list[Caller]) -> None:
+    """Somebody else who brings the very same is answered the same, and sees nothing; the first one sees it on."""
+    run = (await caller.echo("n-4")).json["run"]
+    for door in (caller, *others):
+        again = await door.echo("n-4", token=OTHER_KEY)
+        assert (again.status, again.json["run"]) == (202, run)
+        other = {"authorization": f"Bearer {OTHER_KEY}"}
+        assert (await door.ask("GET", f"/runs/{run}", headers=other)).status == 404
+        assert (await door.ask("GET", f"/runs/{run}", headers=_TOKEN)).status == 200
 
 
 async def test_a_question_that_is_none_is_left_alone(caller: Caller, lane: Lane) -> None:

@@ -169,7 +169,8 @@ class EventsDoor:
         for outcome in outcomes:
             if isinstance(outcome, Entered):
                 self._metrics.events[outcome.entry.envelope.type, bearer.principal.name] += 1
-                self.recent.note(outcome)
+                if outcome.is_its_own:
+                    self.recent.note(outcome)
         return _receipts(entries, outcomes, batch=delivery.batch)
 
     async def _pay(self, principal: Principal, count: int, *, before: int = 0) -> None:

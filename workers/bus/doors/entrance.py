@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from pydantic import ValidationError
 
@@ -37,6 +38,8 @@ class Entered:
 
     entry: Entry
     ack: PubAck
+    is_its_own: bool = True
+    """Whether what is stored is of this actor: somebody else may have brought the same before."""
 
     @property
     def reference(self) -> EventRef:
@@ -118,9 +121,8 @@ async def enter(connection: Connection, publisher: Publisher, entry: Entry) -> E
     """Store an event. Raises Mismatch when its identity is taken by an event of other content, Unavailable."""
     envelope = entry.envelope
     ack = await publisher.publish(envelope.type, entry.body, envelope.headers(), message_id=envelope.message_id)
-    if ack.duplicate:
-        await _refuse_contradiction(connection, entry, ack)
-    return Entered(entry, ack)
+    is_its_own = not ack.duplicate or await _is_actors(connection, entry, ack)
+    return Entered(entry, ack, is_its_own)
 
 
 async def enter_all(
@@ -142,11 +144,14 @@ async def enter_all(
     return outcomes
 
 
-async def _refuse_contradiction(connection: Connection, entry: Entry, ack: PubAck) -> None:
-    """Compare with what is stored: the server's duplicate check knows ids only."""
+async def _is_actors(connection: Connection, entry: Entry, ack: PubAck) -> bool:
+    """Compare with what is stored, since the server knows ids only; return whether it is of the same actor.
+
+    Raises Mismatch when the content differs.
+    """
     stored = await read_one(connection, ack.stream, ack.sequence)
     if stored is None:
-        return
+        return False
     try:
         same = type(entry.event).model_validate_json(stored.body) == entry.event
     except ValidationError:
@@ -156,3 +161,4 @@ async def _refuse_contradiction(connection: Connection, entry: Entry, ack: PubAc
             f"another {entry.envelope.type} with id {entry.envelope.id!r} from {entry.envelope.source!r} is stored "
             f"({ack.stream} {ack.sequence}), and its content differs: give the new event an id of its own"
         )
+    return unquote(stored.headers.get("ce-actor", "")) == (entry.envelope.actor or "")
