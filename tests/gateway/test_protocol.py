@@ -1,11 +1,13 @@
 """Connections that bring no request: too slow, too large, too many, or something else than HTTP."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import pytest
@@ -164,6 +166,48 @@ async def test_chunks_that_are_none_are_answered_in_words(caller: Caller, body: 
     assert (await caller.echo("after")).status == 202
 
 
+@pytest.mark.parametrize("status", [401, 202])
+async def test_what_comes_after_the_body_counts_for_nothing(caller: Caller, status: int) -> None:
+    """Neither who calls nor what it brings is said there: no proxy in front has looked at it."""
+    known = f"authorization: Bearer {KEY}\r\n"
+    first, last = (known, "ce-id: other\r\n") if status == HTTPStatus.ACCEPTED else ("", known)
+    event = "ce-specversion: 1.0\r\nce-source: /ci\r\nce-type: echo.requested\r\ncontent-type: application/json\r\n"
+    head = f"ce-id: first\r\n{event}{first}connection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    async with connected(caller) as (reader, writer):
+        writer.write(_HEAD + f'{head}11\r\n{{"message": "hi"}}\r\n0\r\n{last}\r\n'.encode())
+        answer = await asyncio.wait_for(reader.read(), 60)
+
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert (b'"id":"first"' in answer, b"other" in answer) == (status == HTTPStatus.ACCEPTED, False)
+
+
+@pytest.mark.parametrize("piece", [b"x", b"x: y\r\n"], ids=["one field", "many fields"])
+async def test_what_comes_after_the_body_is_bounded(caller: Caller, piece: bytes) -> None:
+    """A stranger who goes on for ever after the last chunk is cut off: the parser keeps what is not complete."""
+    async with connected(caller) as (reader, writer):
+        writer.write(_HEAD + b"transfer-encoding: chunked\r\n\r\n0\r\n")
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(120):
+                while not reader.at_eof():
+                    writer.write(piece * 2000)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+
+    assert (await caller.echo("after")).status == 202
+
+
+async def test_many_requests_at_once_are_no_large_head(caller: Caller) -> None:
+    """What is counted of a head is its own bytes: those before it in the same packet were answered already."""
+    one = b"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+    async with connected(caller) as (reader, writer):
+        writer.write((one + b"\r\n") * 1200 + one)
+        answers = await asyncio.wait_for(reader.readuntil(b'{"live":true}'), 120)
+        writer.write(b"connection: close\r\n\r\n")
+        answers += await asyncio.wait_for(reader.read(), 120)
+
+    assert answers.count(b"HTTP/1.1 200 ") == 1201
+
+
 FAULTS = {
     "no host": (b"GET /livez HTTP/1.1\r\n\r\n", 400, "Host is missing"),
     "two hosts": (b"GET /livez HTTP/1.1\r\nhost: x\r\nHost: x\r\n\r\n", 400, "Host is there twice"),
@@ -184,6 +228,11 @@ FAULTS = {
     "chunked is not last": (_HEAD + b"transfer-encoding: chunked, identity\r\n\r\n", 400, "not HTTP/1.1"),
     "a coding that is none": (_HEAD + b"transfer-encoding: xchunked\r\n\r\n", 400, "not HTTP/1.1"),
     "a coding besides": (_HEAD + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, "other than chunked"),
+    "a coding besides, in a line of its own": (
+        _HEAD + b"transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        501,
+        "other than chunked",
+    ),
     "a folded header": (_HEAD + b"x: a\r\n b\r\n\r\n", 400, "not HTTP/1.1"),
     "a space before the colon": (b"GET /livez HTTP/1.1\r\nhost : x\r\n\r\n", 400, "not HTTP/1.1"),
     "a tunnel": (b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n", 400, "not HTTP/1.1"),

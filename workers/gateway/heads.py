@@ -27,7 +27,7 @@ def fault_of(version: str, headers: Iterable[tuple[bytes, bytes]], *, offers_upg
         if name == b"host":
             hosts.append(value)
         elif name == b"transfer-encoding":
-            coding = value
+            coding = value if coding is None else coding + b", " + value
         elif name == b"content-length":
             length = value
     if len(hosts) > 1 or (not hosts and version == "1.1"):

@@ -1,8 +1,9 @@
 """HTTP/1.1 as the door reads it: uvicorn's protocol on httptools (llhttp), with the bounds that it lacks.
 
 The parser keeps what it was given of a head until the head is complete, and nothing ends a client that never completes
-it: size, time and the number of connections are bounded here. What is refused before it is a request is counted, and
-in the log once a minute: anybody may send such things as fast as a line takes them.
+it: size, time and the number of connections are bounded here. Fields after a body (trailers) are bounded as well and
+count for nothing: no proxy in front has looked at them (RFC 9110, section 6.5.1). What is refused before it is a
+request is counted, and in the log once a minute: anybody may send such things as fast as a line takes them.
 """
 
 import asyncio
@@ -91,7 +92,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _in_head = True
     _arrived = 0
-    """Bytes since the last head was complete: at least those of this one."""
+    """Bytes of reads since something was complete: a head, or a piece of a body."""
+    _is_much = False
+    """Whether the head that this read completes, if any, may be too large."""
     _deadline: asyncio.TimerHandle | None = None
 
     def __init__(self, *given: Any, unread: Unread, **more: Any) -> None:
@@ -120,14 +123,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._arrived += len(data)
+        self._is_much = self._arrived > MOST_HEADERS
         self._read(data)
-        if not self._in_head:
-            self._arrived = 0
-        elif self.transport.is_closing():
+        if self.transport.is_closing():
             return
+        if not self._in_head and (self.cycle is None or not self.cycle.more_body):
+            self._arrived = 0
         elif self._arrived > MOST_HEADERS:
             self._end(_too_large())
-        elif self._deadline is None:
+        elif self._in_head and self._deadline is None:
             self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def _read(self, data: bytes) -> None:
@@ -146,13 +150,24 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the head, and none that comes after the body."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._arrived = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """Read a body, and answer; when the head was too large, with that alone."""
         self._in_head = False
         self._stop_waiting()
         offers_upgrade = self.parser.should_upgrade()
         fault = fault_of(self.parser.get_http_version(), self.headers, offers_upgrade=offers_upgrade)
-        if self._arrived > MOST_HEADERS and sum(len(name) + len(value) for name, value in self.headers) > MOST_HEADERS:
+        self._arrived = 0
+        if self._is_much and sum(len(name) + len(value) for name, value in self.headers) > MOST_HEADERS:
             fault = _too_large()
         if fault is not None:
             self._unread.note(fault)
