@@ -9,11 +9,12 @@ request is counted, and in the log once a minute: anybody may send such things a
 import asyncio
 import logging
 import resource
+from collections import deque
 from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from workers.gateway.heads import fault_of
 from workers.gateway.metrics import DoorMetrics
@@ -100,6 +101,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *given: Any, unread: Unread, **more: Any) -> None:
         super().__init__(*given, **more)
         self._unread = unread
+        # Not answered yet, in order: more than one where a client sends the next before it has the answer.
+        self._under_way: deque[RequestResponseCycle] = deque()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin to wait for a head, unless there are too many of us."""
@@ -114,9 +117,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Stop waiting, and tell whoever answers: uvicorn tells the last request alone, be it answered or in line."""
         self._stop_waiting()
         super().connection_lost(exc)
+        for cycle in self._under_way:
+            cycle.disconnected = not cycle.response_complete
+            cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Read on; end the connection when the head is too large, or begin to wait for the rest of it."""
@@ -173,6 +179,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unread.note(fault)
             self.app = fault.response()
         super().on_headers_complete()
+        while self._under_way and self._under_way[0].response_complete:
+            self._under_way.popleft()
+        self._under_way.append(self.cycle)
         if offers_upgrade:
             # The parser reads nothing more of this connection.
             self.cycle.keep_alive = False

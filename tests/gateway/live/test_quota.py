@@ -197,3 +197,17 @@ async def test_a_client_that_opens_a_thousand_streams_leaves_all_others_served(l
                 one.cancel()
             await asyncio.gather(*opening, return_exceptions=True)
         await until(lambda: taken(doors) == 0)
+
+
+@pytest.mark.parametrize("path", ["/runs", "/progress/{run}"])
+async def test_a_place_is_given_back_by_who_asked_for_more_before_it_went(doors: Open, run: str, path: str) -> None:
+    """A second request in line behind the stream does not keep it open when the connection is gone."""
+    where = urlsplit(doors.http.url)
+    known = f"host: x\r\nauthorization: Bearer {KEY}\r\naccept: text/event-stream\r\n\r\n"
+    for _ in range(_MOST):
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        writer.write(f"GET {path.format(run=run)} HTTP/1.1\r\n{known}GET /livez HTTP/1.1\r\n{known}".encode())
+        assert (await asyncio.wait_for(reader.readline(), 60)).startswith(b"HTTP/1.1 200 ")
+        writer.transport.abort()
+
+    await until(lambda: taken(doors) == 0, what="the places to be given back")
