@@ -103,7 +103,19 @@ async def test_the_oldest_is_forgotten_first(lane: Lane, monkeypatch: pytest.Mon
     assert await kept.opened("other", run="run-a-1") is None
 
 
-def _entered(source: str, event_id: str, sequence: int) -> Entered:
+async def test_nothing_is_left_of_what_is_forgotten(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a run whose event was stored anew for somebody else, once the bus took it for another one."""
+    monkeypatch.setattr(recent, "MOST", 1)
+    kept = Recent(lane.connection)
+    for number, actor in enumerate(("ci", "other", "ci", "other")):
+        kept.note(_entered("/a", "1", number, actor=actor))
+    assert await kept.opened("ci", event_id="1") is None
+    kept.note(_entered("/a", "2", 4))
+
+    assert list(kept._runs) == [("ci", "2")]
+
+
+def _entered(source: str, event_id: str, sequence: int, *, actor: str = "ci") -> Entered:
     run = f"run-{source[1:]}-{event_id}"
-    envelope = Envelope(id=event_id, source=source, type="echo.requested", run=run, actor="ci")
+    envelope = Envelope(id=event_id, source=source, type="echo.requested", run=run, actor=actor)
     return Entered(Entry(envelope, EchoRequested(message="hello"), b"{}"), PubAck("EVENTS", sequence, duplicate=False))

@@ -55,13 +55,16 @@ class Recent:
         envelope, ack = entered.entry.envelope, entered.ack
         actor = envelope.actor or ""
         about = envelope.type, envelope.source, envelope.id, envelope.subject
-        self._kept.pop(envelope.run, None)
+        self._forget(envelope.run)
         self._kept[envelope.run] = (actor, *about, ack.stream, ack.sequence)
         self._runs[actor, envelope.id] = envelope.run
         if len(self._kept) > MOST:
-            run, (actor, _, _, event_id, *_) = self._kept.popitem(last=False)
-            if self._runs[actor, event_id] == run:
-                del self._runs[actor, event_id]
+            self._forget(next(iter(self._kept)))
+
+    def _forget(self, run: str) -> None:
+        kept = self._kept.pop(run, None)
+        if kept is not None and self._runs.get((kept[0], kept[3])) == run:
+            del self._runs[kept[0], kept[3]]
 
     async def opened(self, actor: str, *, run: str | None = None, event_id: str | None = None) -> Opened | None:
         """Return a run that an actor's event opened, found by its id or by that of the event; at any replica."""
