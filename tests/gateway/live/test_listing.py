@@ -150,6 +150,17 @@ async def test_nobody_sees_the_runs_of_others_unless_the_policy_says_so(lane: La
     assert (await caller.ask("GET", HERE)).status == 401
 
 
+async def test_an_open_run_stays_that_of_whoever_opened_it(lane: Lane, caller: Caller) -> None:
+    """Somebody else may bring the same event once the bus has forgotten it: its word makes the run nobody else's."""
+    await say(lane, "mine", kind="started", outcome=None)
+    await say(lane, "mine", 2, kind="started", outcome=None, actor="slow")
+    await say(lane, "theirs", 3, actor="slow")
+
+    assert [row["run"] for row in await rows(caller, key=SLOW_KEY, most=1)] == ["theirs"]
+    assert (await ask(caller, "?run=mine&actor=slow")).json["runs"] == []
+    assert [row["actor"] for row in await rows(caller, "?run=mine", most=1)] == ["ci"]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [("?state=lost", "state"), ("?limit=0", "limit"), ("?before=x", "before"), ("?colour=1", "colour")],

@@ -262,7 +262,8 @@ class _Told:
         self.steps = {}
 
     def hear(self, message: ProgressMessage) -> None:
-        if message.actor is not None:
+        if self.actor is None:
+            # Whoever opened it was heard first: what somebody else brings again later makes no run theirs.
             self.actor = message.actor
         if message.kind == "step":
             self.steps[message.worker] = message.step if message.state == "began" else None
