@@ -12,6 +12,7 @@ from tests.bus.lane import Lane, until
 from tests.gateway.console.conftest import ACTOR, SEER, House, Person, open_house, say
 from tests.gateway.console.test_letters import bury
 from workers.bus.claims.ledger import Ledger
+from workers.bus.rooms import all_wirings
 from workers.bus.transport.publisher import Publisher
 from workers.gateway.console.sessions import of_person
 from workers.gateway.console.signed_out import note_signed_out
@@ -115,6 +116,21 @@ async def test_signing_out_everywhere_ends_all_sessions_of_one_person_that_began
     assert (await somebody_else.get("/console")).status == 200
     await two.get(house.link())
     assert (await two.get("/console", follow=False)).status == 200
+
+
+async def test_a_session_ends_though_the_ledger_was_made_anew(people: People, house: House, lane: Lane) -> None:
+    """Its revisions begin at 1 again then, below that at which the session began."""
+    for _ in range(3):
+        await sign_out(await people(ACTOR), everywhere="yes")
+    owner = await people(ACTOR)
+    await lane.connection.client.jetstream().delete_stream("KV_ledger")
+    await lane.provision(*all_wirings().values())
+    headers = stolen(owner, house)
+    async with at(house) as thief:
+        assert await is_in(thief, headers)
+        await sign_out(owner)
+
+        assert not await is_in(thief, headers)
 
 
 async def test_an_operator_signs_a_person_out(people: People, lane: Lane) -> None:

@@ -68,14 +68,14 @@ class Session:
     id: str | None = None
     """What signing out ends; None where a proxy vouches for each request."""
     began: int = 0
-    """The revision of the ledger that counts for it: what was signed out later, is over."""
+    """The revision of the ledger at its beginning: whoever is signed out everywhere later, is so here."""
     seconds: float = float("inf")
     """How long it is good still."""
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """What may be signed out: this session, or all of this person."""
-        return (_of_session(self.id), of_person(self.principal.name)) if self.id else ()
+    def ends(self) -> dict[str, int]:
+        """What may be signed out, and after which revision that ends it: this session, or all of this person."""
+        return {_of_session(self.id): 0, of_person(self.principal.name): self.began} if self.id else {}
 
 
 def of_person(principal: str) -> str:
@@ -113,13 +113,13 @@ class Sessions:
     def of(self, request: Request) -> Session | None:
         """Return the session of a request, or None. Raises Unavailable while nobody knows who signed out."""
         session = self._sealed(request)
-        over = session is not None and self._signed_out.knows(session.began, *session.names)
+        over = session is not None and self._signed_out.knows(session.ends)
         return None if over else session
 
     async def surely(self, request: Request) -> Session | None:
         """Return the same, having asked the ledger itself: for what changes something. Raises Unavailable."""
         session = self.of(request)
-        over = session is not None and await self._signed_out.asked(session.began, *session.names)
+        over = session is not None and await self._signed_out.asked(session.ends)
         return None if over else session
 
     def vouched(self, principal: Principal) -> Session:
@@ -130,7 +130,7 @@ class Sessions:
         """Return as soon as a session is over: what goes on for long ends with it."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(session.seconds):
-                await self._signed_out.wait(session.began, *session.names)
+                await self._signed_out.wait(session.ends)
 
     async def close(self, request: Request, response: Response, session: Session, *, everywhere: bool) -> None:
         """End a session, or all of its principal, and let a response take the cookie away. Raises Unavailable."""

@@ -8,7 +8,7 @@ so that a page costs no request; before something is done, the ledger itself is 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -53,27 +53,27 @@ class SignedOut:
         if self._following is not None:
             await ended(self._following)
 
-    def knows(self, began: int, *names: str) -> bool:
-        """Whether one of these names was noted after `began`, as far as is known here.
+    def knows(self, ends: Mapping[str, int]) -> bool:
+        """Whether one of these names was noted after its revision, as far as is known here.
 
         While the bus is away that is what was noted before. Raises Unavailable when nothing was read yet.
         """
         if not self._is_read:
             raise Unavailable(f"who signed out is not known yet, try again in a moment ({self._trouble})")
-        notes = [note for name in names if (note := self._notes.get(key_of(name))) is not None]
+        notes = [(note, after) for name, after in ends.items() if (note := self._notes.get(key_of(name))) is not None]
         # One that is forgotten in the ledger counts for nobody any more: who began since then began at 0.
-        return any(note.revision > began and note.until > self._clock() for note in notes)
+        return any(note.revision > after and note.until > self._clock() for note, after in notes)
 
-    async def asked(self, began: int, *names: str) -> bool:
-        """Whether one of these names was noted after `began`, as the ledger itself says. Raises Unavailable."""
-        for name in names:
-            if (await self._ledger.look(key_of(name))).revision > began:
+    async def asked(self, ends: Mapping[str, int]) -> bool:
+        """Whether one of these names was noted after its revision, as the ledger itself says. Raises Unavailable."""
+        for name, after in ends.items():
+            if (await self._ledger.look(key_of(name))).revision > after:
                 return True
         return False
 
-    async def wait(self, began: int, *names: str) -> None:
-        """Return as soon as one of these names was noted after `began`."""
-        while not self.knows(began, *names):
+    async def wait(self, ends: Mapping[str, int]) -> None:
+        """Return as soon as one of these names was noted after its revision."""
+        while not self.knows(ends):
             await self._news.wait()
 
     async def revision(self, name: str) -> int:
@@ -88,13 +88,18 @@ class SignedOut:
 
     async def _follow(self) -> None:
         while True:
+            position = 0
             try:
                 async with aclosing(follow_notes(self._connection, SIGNED_OUT)) as notes:
                     async for note in notes:
                         if note is None:
                             self._is_read = True
-                        else:
-                            self._take(note)
+                            continue
+                        if note.revision <= position:
+                            # The ledger began anew, and with it its revisions.
+                            self._notes.clear()
+                        position = note.revision
+                        self._take(note)
             except SealaneError as error:
                 if str(error) != self._trouble:
                     self._trouble = str(error)
@@ -102,6 +107,8 @@ class SignedOut:
                 await asyncio.sleep(_AGAIN)
 
     def _take(self, note: Note) -> None:
+        if (known := self._notes.get(note.key)) is not None and known.revision > note.revision:
+            return
         self._notes[note.key] = note
         if len(self._notes) > self._tidy_above:
             now = self._clock()

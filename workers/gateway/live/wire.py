@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, aclosing, nullcontext
+from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -62,8 +62,10 @@ class EventStream(Response):
                     task.cancel()
                 await asyncio.wait(tasks)
         if telling.cancelled() and gone.cancelled() and any(not task.cancelled() for task in over):
-            async with asyncio.timeout(_STUCK):
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            # Who reads nothing does not read the end either.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STUCK):
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
         if not telling.cancelled() and not isinstance(telling.exception(), TimeoutError):
             telling.result()
 
