@@ -117,12 +117,14 @@ def test_second_up_says_who_holds_the_folder(world: Up) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_leaves_nothing_behind(start: Start, number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end all processes, free the folder, and exit 0."""
+    """Ctrl-C and SIGTERM end all processes, free the folder, and exit 0; start and end are said when they begin."""
     up = start("up").ready()
     family = up.family()
     assert len(family) >= 3
 
     assert up.stop(number) == 0, up.said
+    assert up.said.startswith(f"starting the world in {up.data}\n")
+    assert "\nstopping …\n" in up.said
     eventually(lambda: all_gone(family), f"{family} gone")
     assert not (up.data / "endpoints.json").exists()
 

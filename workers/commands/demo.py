@@ -64,6 +64,7 @@ async def _demo(data: Path | None, *, once: bool, file: Path | None, patience: f
         if started and not once:
             typer.echo("the world stays up; Ctrl-C stops it")
             await stop.wait()
+            typer.echo("stopping …", err=True)
         return 0 if good else 1
 
 

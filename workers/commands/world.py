@@ -46,7 +46,9 @@ async def _up(data: Path | None, *, with_workers: bool, with_door: bool, announc
 
     configure_logs(Settings().log_level)
     stop = stop_on_signals()
-    world = World(world_folder(data), with_workers=with_workers, with_door=with_door, announces=announces)
+    folder = world_folder(data)
+    world = World(folder, with_workers=with_workers, with_door=with_door, announces=announces)
+    typer.echo(f"starting the world in {folder.root}", err=True)
     try:
         await unless_stopped(stop, world.__aenter__())
     except StoppedEarly:

@@ -156,11 +156,6 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of the head, and none that comes after the body."""
-        if self._in_head:
-            super().on_header(name, value)
-
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
         self._arrived = 0
@@ -179,6 +174,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unread.note(fault)
             self.app = fault.response()
         super().on_headers_complete()
+        # The request has its head: fields that come after the body go where nobody looks.
+        self.headers = []
         while self._under_way and self._under_way[0].response_complete:
             self._under_way.popleft()
         self._under_way.append(self.cycle)
