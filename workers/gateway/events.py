@@ -34,7 +34,7 @@ from workers.gateway.metrics import PRINCIPAL, DoorMetrics
 from workers.gateway.openapi import document
 from workers.gateway.principals import Grant, Policy, Principal
 from workers.gateway.problems import Problem, away, forbidden, shown
-from workers.gateway.reading import BATCH_CONTENT_TYPE, Brought, Delivery, body_of, events_of, media_type
+from workers.gateway.reading import BATCH_CONTENT_TYPE, Brought, Delivery, body_of, events_of, header_of, media_type
 from workers.gateway.recent import Recent
 from workers.gateway.sparing import Sparing
 from workers.gateway.tokens import Bearer, Tokens, told
@@ -127,7 +127,7 @@ class EventsDoor:
 
     async def caller(self, request: Request) -> Bearer:
         """Return who calls. Raises Problem; a denial is in the log, with the claims and without the token."""
-        bearer = await self.known(", ".join(request.headers.getlist("authorization")))
+        bearer = await self.known(", ".join(header_of(request, b"authorization")))
         request.scope[PRINCIPAL] = bearer.principal.name
         return bearer
 

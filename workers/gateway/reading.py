@@ -33,7 +33,7 @@ _NAMED = re.compile(r"\b(?:ce-)?(specversion|id|source|type|time|traceparent|tra
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a value, yet not frozen: see `Envelope`
 class Brought:
     """An event as it was brought: its attributes, and its data as JSON."""
 
@@ -41,7 +41,7 @@ class Brought:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delivery:
     """The events of one request; in a `batch`, what is said of one names its index."""
 
@@ -49,17 +49,22 @@ class Delivery:
     batch: bool
 
 
+def header_of(request: Request, name: bytes) -> list[str]:
+    """Return the values of a header, its name in lower case: `request.headers` decodes all of them at each look."""
+    return [value.decode("latin-1") for found, value in request.scope["headers"] if found == name]
+
+
 def media_type(request: Request) -> str:
     """Return the media type of a request that can be read. Raises Problem (415)."""
-    coding = request.headers.get("content-encoding", "identity")
-    if coding.lower() != "identity":
+    codings = header_of(request, b"content-encoding")
+    if (coding := codings[0] if codings else "identity").lower() != "identity":
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"the body is packed ({shown(coding)}): send it as it is, without Content-Encoding",
             headers={"accept-encoding": "identity"},
             attribute="content-encoding",
         )
-    given = request.headers.getlist("content-type")
+    given = header_of(request, b"content-type")
     if len(given) > 1:
         raise _unsupported("the header Content-Type is there twice: send it once", "content-type")
     return _media_type(given[0] if given else "application/octet-stream")
@@ -82,8 +87,8 @@ def _media_type(header: str) -> str:
 
 async def body_of(request: Request, limit: int) -> bytes:
     """Return the body. Raises Problem: 413 when it is larger than `limit` bytes, 408 when it takes too long."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    declared = header_of(request, b"content-length")
+    if declared and declared[0].isdecimal() and int(declared[0]) > limit:
         await discard(request)
         raise _too_large(limit)
     if request.scope.get(WHOLE):

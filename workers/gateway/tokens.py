@@ -26,7 +26,7 @@ _TOLD = (*("iss", "aud", "sub", "email", "repository", "repository_id", "reposit
 _TOLD_TOO = ("event_name", "job_workflow_ref", "runner_environment", "run_id", "actor", "jti", "exp")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a value, yet not frozen: see `Envelope`
 class Bearer:
     """Who bears a token, and what the token says."""
 

@@ -22,7 +22,7 @@ from workers.failures import Invalid, Mismatch, SealaneError
 _AT_ONCE = 512
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a value, yet not frozen: see `Envelope`
 class Entry:
     """An event that may enter: it fits the catalogue, and its attributes are right."""
 
@@ -32,7 +32,7 @@ class Entry:
     """The JSON body as it is stored."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entered:
     """An event that is on the bus."""
 
