@@ -12,11 +12,9 @@ In a pattern `*` is anything within one segment, `**` anything at all; neither i
 compared by its HOST/PATH, without tag and digest.
 """
 
-import json
 import re
 from collections.abc import Collection
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -26,7 +24,8 @@ from schemas.events import Event
 from schemas.images import split_reference
 from workers.failures import Invalid
 from workers.gateway.patterns import matches
-from workers.gateway.wrong_policy import named_once, wrong
+from workers.gateway.wrong_policy import wrong
+from workers.json_settings import json_setting
 
 OURS = "/sealane/**"
 """The sources of our own workers, which nobody may claim at the door."""
@@ -254,20 +253,13 @@ _FIELDS = {
 
 def read_policy(text: str) -> Policy:
     """Read the policy from its JSON text, or from the path of a JSON file. Empty: nobody. Raises Invalid."""
-    where = "SEALANE_PRINCIPALS"
-    if not text.strip():
-        return Policy()
-    if not text.lstrip().startswith(("{", "[")):
-        where = f"the principals in {text}"
-        try:
-            text = Path(text.removeprefix("file://")).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Invalid(f"{where} cannot be read: {error}") from None
+    is_inline = text.lstrip().startswith(("{", "["))
+    what = "SEALANE_PRINCIPALS" if is_inline else "the principals"
     try:
-        found = json.loads(text, object_pairs_hook=named_once)
-    except (ValueError, RecursionError) as error:
-        raise Invalid(f"{where} are not JSON: {error}") from None
-    return _validated(found, where)
+        found = json_setting(text, what)
+    except ValueError as error:
+        raise Invalid(str(error)) from None
+    return Policy() if found is None else _validated(found, what if is_inline else f"{what} in {text}")
 
 
 def _validated(found: Any, where: str) -> Policy:

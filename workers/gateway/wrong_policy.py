@@ -1,7 +1,6 @@
 """What is wrong with a policy, in words: the place, what is expected there, and never what stands there."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -14,15 +13,6 @@ _FORMS = {
 }
 """Field → what to say when it does not have the right form."""
 _SHAPES = {"model_type": "a JSON object", "dict_type": "a JSON object", "tuple_type": "a JSON list"}
-
-
-def named_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object. Raises ValueError when a name is there twice: the first would be lost in silence."""
-    found = dict(pairs)
-    for name in found:
-        if sum(name == other for other, _ in pairs) > 1:
-            raise ValueError(f"{name!r} is there twice in one object")
-    return found
 
 
 def wrong(error: ValidationError, known: Mapping[str, Sequence[str]]) -> str:
