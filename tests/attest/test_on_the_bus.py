@@ -134,15 +134,15 @@ async def test_a_registry_that_is_down_is_asked_again_until_it_is_back(whole: Wh
 
 
 async def test_an_exhausted_quota_is_said_as_waiting_and_nothing_is_lost(whole: WholeLane, secret: Path) -> None:
-    """Six images against three creates in eight seconds: some wait, without an attempt counted, and all are done."""
+    """Twelve images against four creates in two seconds: some wait, without an attempt counted, and all are done."""
     _, note = await whole.rule("apps")
-    events = [whole.push(f"apps/shop-{number}", str(number)) for number in range(6)]
-    whole.google.faults.quota("CreateOccurrence", 3, per=8.0)
+    events = [whole.push(f"apps/shop-{number}", str(number)) for number in range(12)]
+    whole.google.faults.quota("CreateOccurrence", 4, per=2.0)
     for number, event in enumerate(events):
         await whole.lane.publish(event, event_id=str(number))
 
     async with whole.working(secret):
-        await until(lambda: _finished(whole, len(events)), within=90, what="all are done")
+        await until(lambda: _finished(whole, len(events)), within=280, what="all are done")
 
     waiting = await whole.lane.results(outcome="waiting")
     assert waiting
